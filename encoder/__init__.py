@@ -1,0 +1,1 @@
+"""Everything of Encoder Lens that is not Streamlit: models, traces, measures, figures."""

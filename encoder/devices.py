@@ -1,0 +1,33 @@
+"""Where a model computes: the accelerator of this machine, if it has one, and what to do when its memory is full."""
+
+import torch
+
+
+def accelerator() -> str | None:
+    """The device beside the CPU, "cuda" or "mps", or None."""
+    if torch.cuda.is_available():
+        return "cuda"
+    if torch.backends.mps.is_available():
+        return "mps"
+    return None
+
+
+def synchronize(device: str) -> None:
+    """Wait until the device has done what it was asked to: without it, a clock would time the asking."""
+    if device == "cuda":
+        torch.cuda.synchronize()
+    elif device == "mps":
+        torch.mps.synchronize()
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    # MPS raises a plain RuntimeError that says so.
+    return isinstance(error, torch.OutOfMemoryError) or "out of memory" in str(error).lower()
+
+
+def free_memory(device: str) -> None:
+    """Give cached blocks back, so that the next, smaller reading finds room."""
+    if device == "cuda":
+        torch.cuda.empty_cache()
+    elif device == "mps":
+        torch.mps.empty_cache()

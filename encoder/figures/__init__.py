@@ -1,0 +1,1 @@
+"""Pictures: arrays and tokens in, a Plotly figure or a small image out. One module a page."""

@@ -1,0 +1,83 @@
+"""What all pictures share: colours with one meaning each, token labels, axes and plain layouts.
+
+Figures set no fonts and no backgrounds, so that the page's theme, light or dark, shows through:
+scales run from transparent to a colour.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+
+from encoder.labels import visible
+from encoder.trace import Array
+
+# Okabe and Ito's palette, which colour-blind readers can tell apart. Left is from scratch, right is pretrained.
+LEFT, RIGHT, GREY = "#0072B2", "#D55E00", "#8A8F98"
+
+Scale = list[tuple[float, str]]
+
+
+def rgba(colour: str, alpha: float) -> str:
+    """A #RRGGBB colour with an opacity of 0–1, as CSS."""
+    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return f"rgba({red},{green},{blue},{alpha:g})"
+
+
+def probability_scale(colour: str) -> Scale:
+    """0–1 from the page's background to a colour, growing with the square root, so that small weights stay visible."""
+    return [(step * step / 100, rgba(colour, step / 10)) for step in range(11)]
+
+
+SIGNED_SCALE: Scale = [(0.0, rgba(LEFT, 1)), (0.5, rgba(LEFT, 0)), (0.5, rgba(RIGHT, 0)), (1.0, rgba(RIGHT, 1))]
+
+
+def labels(tokens: Sequence[str]) -> list[str]:
+    """Tokens as axis categories: safe to draw, at most 24 characters, and each its own.
+
+    Plotly would draw a token that comes twice only once; invisible spaces keep the second apart.
+    """
+    seen: Counter[str] = Counter()
+    names = []
+    for token in tokens:
+        name = escape(visible(token))
+        names.append(name + "\u200b" * seen[name])
+        seen[name] += 1
+    return names
+
+
+def escape(text: str) -> str:
+    """Plotly reads a little HTML in every text; what a learner typed is none."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def heat(values: Array, rows: Sequence[Any], columns: Sequence[Any] | Array, scale: Scale, **more: Any) -> go.Heatmap:
+    """A heat map of [row, column]; zmin and zmax are always given, so that a colour means one number."""
+    return go.Heatmap(z=values, y=rows, x=columns, colorscale=scale, **more)
+
+
+def signed_heat(
+    values: Array, rows: Sequence[Any], columns: Sequence[Any] | Array, reach: float, **more: Any
+) -> go.Heatmap:
+    """A heat map of signed values, blue below zero and vermilion above, zero in the middle."""
+    return heat(values, rows, columns, SIGNED_SCALE, zmin=-reach, zmax=reach, **more)
+
+
+def reach_of(values: Array) -> float:
+    """The size that almost all values stay within: one outlier should not pale all others. Never 0."""
+    return float(np.quantile(abs(values), 0.995)) or 1.0
+
+
+def colour_bar(title: str, **more: Any) -> dict[str, Any]:
+    return {"title": {"text": title, "side": "right"}, "thickness": 10, "outlinewidth": 0, **more}
+
+
+def finish(figure: go.Figure, height: int, **layout: Any) -> go.Figure:
+    """The layout that all pictures share: little margin, no legend unless asked for, no zooming by accident."""
+    margin = {"l": 8, "r": 8, "t": 12, "b": 8, **layout.pop("margin", {})}
+    figure.update_layout(height=height, margin=margin, dragmode=False, **{"showlegend": False, **layout})
+    figure.update_xaxes(automargin=True, showgrid=False, zeroline=False, fixedrange=True)
+    figure.update_yaxes(automargin=True, showgrid=False, zeroline=False, fixedrange=True)
+    return figure

@@ -1,0 +1,19 @@
+"""Tokens as people see them: every character visible, none of them able to rearrange its neighbours."""
+
+LONGEST = 24  # characters of a token on an axis or a chip; a 5,000-letter word would push everything else away
+JOINERS = "\u200c\u200d"  # invisible, but emoji and several scripts are spelt with them
+
+
+def visible(token: str, longest: int = LONGEST) -> str:
+    """The token with a sign for every character that has no picture (␀, ␊, U+202E), its middle cut if it is long."""
+    text = "".join(map(_sign, token))
+    return text if len(text) <= longest else text[: longest - 8] + "…" + text[-7:]
+
+
+def _sign(character: str) -> str:
+    if character.isprintable() or character in JOINERS:
+        return character
+    code = ord(character)
+    if code < 0x20:
+        return chr(0x2400 + code)
+    return "␡" if code == 0x7F else f"U+{code:04X}"

@@ -1,0 +1,217 @@
+"""Models by name, each with one method that matters: `trace`.
+
+from encoder.models import load, catalogue
+trace = load("minilm").trace("The cat sat on the mat.")
+trace.layers[3].attention[5]  # [query, key]
+"""
+
+import copy
+import hashlib
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from encoder.bert import load_bert, take_apart, walk
+from encoder.catalogue import Entry, catalogue, minilm_folder
+from encoder.devices import accelerator, free_memory, is_out_of_memory, synchronize
+from encoder.errors import ModelError
+from encoder.model import PRESETS, EmbeddingStates, Encoder, EncoderConfig, LayerStates
+from encoder.tokens import Tokenizer, read_tokenizer
+from encoder.trace import EmbeddingTrace, LayerTrace, ModelCard, Tokens, Trace, read_only
+
+__all__ = ["DEFAULT_LIMIT", "Model", "catalogue", "load"]
+
+DEFAULT_LIMIT = 128  # tokens; enough for a paragraph, and attention for a whole class stays small
+SEED = 2017  # of the untrained encoders, so that everybody in the room sees the same numbers
+
+Walk = Callable[[Tensor, Tensor], tuple[EmbeddingStates, list[LayerStates]]]  # (ids, segment), each [batch, token]
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A network on a device."""
+
+    device: str
+    walk: Walk
+
+
+class Model:
+    """A network with its tokenizer. Shared by all threads: nothing about a call is kept on it."""
+
+    def __init__(
+        self, card: ModelCard, tokenizer: Tokenizer, positions: int, scale: float, readers: tuple[Reader, ...]
+    ) -> None:
+        self.card = card
+        self.positions = positions  # the longest text it can read, in tokens
+        self._tokenizer = tokenizer
+        self._scale = scale  # of the scores
+        self._readers = readers  # in order of preference; the last one is the CPU's
+
+    def trace(self, text: str, pair: str | None = None, limit: int = DEFAULT_LIMIT) -> Trace:
+        """Read a text, or a pair of texts, and return everything computed on the way.
+
+        At most `limit` tokens are read, and never more than the model has positions; how many were
+        left out is in `trace.tokens.left_out`. Where an accelerator runs out of memory the CPU does the
+        work instead; `trace.device` is where it was really done.
+        """
+        ids, tokens = self._tokenizer.encode(text, pair, min(limit, self.positions))
+        *accelerated, cpu = self._readers
+        for reader in accelerated:
+            try:
+                return self._read(reader, ids, tokens)
+            except RuntimeError as error:
+                if not is_out_of_memory(error):
+                    raise
+            free_memory(reader.device)  # only here has the error let go of the arrays it was raised among
+        return self._read(cpu, ids, tokens)
+
+    def _read(self, reader: Reader, ids: list[int], tokens: Tokens) -> Trace:
+        start = perf_counter()
+        with torch.inference_mode():
+            segment = torch.tensor(tokens.segment[None], device=reader.device)
+            embedding, layers = reader.walk(torch.tensor([ids], device=reader.device), segment)
+            synchronize(reader.device)
+            seconds = perf_counter() - start
+            return Trace(
+                model=self.card,
+                tokens=tokens,
+                embedding=EmbeddingTrace(*map(_array, embedding)),
+                layers=tuple(self._layer_trace(states) for states in layers),
+                seconds=seconds,
+                device=reader.device,
+            )
+
+    def _layer_trace(self, states: LayerStates) -> LayerTrace:
+        arrays = {name: _array(tensor) for name, tensor in states._asdict().items() if name != "scores"}
+        return LayerTrace(**arrays, scale=self._scale)
+
+
+def load(name: str, device: str = "cpu", download: bool = True) -> Model:
+    """The model of that name in the catalogue, or from a local folder, or of that id on the Hugging Face Hub.
+
+    device: "cpu", "cuda" or "mps"; a model too large for the accelerator's memory stays on the CPU.
+    download=False never asks the network. Raises ModelError, in one plain sentence.
+    """
+    if device not in ("cpu", accelerator()):
+        raise ModelError(f"There is no “{device}” device on this machine.")
+    entry = catalogue().get(name) or _unlisted(name)
+    if entry.preset:
+        return _from_scratch(entry, PRESETS[entry.preset], device)
+    folder = entry.folder or _hub_folder(entry, download)
+    return _pretrained(entry, folder, device)
+
+
+def _from_scratch(entry: Entry, config: EncoderConfig, device: str) -> Model:
+    encoder = Encoder(config, seed=SEED).eval()
+    tokenizer = read_tokenizer(minilm_folder())  # BERT's own WordPiece, so that tokens line up with BERT's
+    card = ModelCard(
+        name=entry.label,
+        source="from scratch",
+        layers=config.layers,
+        heads=config.heads,
+        width=config.width,
+        ffn_width=config.ffn_width,
+        vocabulary=config.vocabulary,
+        parameters=_parameters(encoder),
+        tokenizer=tokenizer.name,
+    )
+    readers = _readers(encoder, lambda module: module.trace, device)
+    return Model(card, tokenizer, config.positions, config.scale, readers)
+
+
+def _pretrained(entry: Entry, folder: Path, device: str) -> Model:
+    if entry.sha256:
+        _check_sha256(folder / "model.safetensors", entry.sha256)
+    network = load_bert(folder)
+    tokenizer = read_tokenizer(folder)
+    parts = take_apart(network)
+    token = parts.embedding.token
+    if tokenizer.vocabulary > token.num_embeddings:
+        raise ModelError(f"The tokenizer in “{folder.name}” knows more pieces than its model has embeddings.")
+    card = ModelCard(
+        name=entry.label,
+        source=entry.repo or "pretrained",
+        layers=len(parts.layers),
+        heads=parts.heads,
+        width=token.embedding_dim,
+        ffn_width=parts.layers[0].expand.out_features,
+        vocabulary=token.num_embeddings,
+        parameters=_parameters(network),
+        tokenizer=tokenizer.name,
+    )
+    readers = _readers(network, lambda module: partial(walk, take_apart(module)), device)
+    return Model(card, tokenizer, parts.positions, parts.scale, readers)
+
+
+def _readers(network: nn.Module, walk_of: Callable[[Any], Walk], device: str) -> tuple[Reader, ...]:
+    """The network on the CPU, and before it on the accelerator where one is asked for and has room."""
+    cpu = _warm_reader("cpu", walk_of(network))
+    if device == "cpu":
+        return (cpu,)
+    try:
+        return _warm_reader(device, walk_of(copy.deepcopy(network).to(device))), cpu
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
+    free_memory(device)
+    return (cpu,)
+
+
+def _warm_reader(device: str, walk: Walk) -> Reader:
+    # The first reading on a device sets up its libraries; nobody's milliseconds should show that.
+    with torch.inference_mode():
+        one = torch.zeros((1, 1), dtype=torch.long, device=device)
+        walk(one, one)
+    return Reader(device, walk)
+
+
+def _unlisted(name: str) -> Entry:
+    """A folder or a Hub id given by a programmer; the app looks names up in the catalogue only."""
+    if os.path.isdir(name):  # unlike Path.is_dir it answers for names too long for a file system too
+        return Entry(Path(name).name, Path(name).name, "", folder=Path(name))
+    if re.fullmatch(r"[\w.-]+/[\w.-]+", name):
+        return Entry(name, name, "", repo=name)
+    raise ModelError(f"There is no model “{name}”; there are {', '.join(catalogue())}, Hub ids and folders.")
+
+
+def _hub_folder(entry: Entry, download: bool) -> Path:
+    from encoder import hub  # huggingface_hub is needed by few and slow to import
+
+    assert entry.repo is not None
+    if folder := hub.cached(entry.repo):
+        return folder
+    if not download:
+        raise ModelError(f"{entry.label} is not on this machine yet: it has to be downloaded once, with internet.")
+    job = hub.start_download(entry.repo)
+    job.join()
+    if job.folder is None:
+        raise ModelError(job.error or f"{entry.label} could not be downloaded.")
+    return job.folder
+
+
+def _check_sha256(weights: Path, published: str) -> None:
+    try:
+        with weights.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise ModelError("The embedded model's weights are missing; install the requirements again.") from error
+    if found != published:
+        raise ModelError("The embedded model's weights are not the published ones: their SHA-256 differs.")
+
+
+def _parameters(network: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def _array(tensor: Tensor) -> np.ndarray:
+    """[batch = 1, …] tensor on any device → read-only float32 array without the batch axis."""
+    return read_only(tensor[0].float().cpu().numpy())

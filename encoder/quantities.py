@@ -1,0 +1,95 @@
+"""What can be followed through all layers: one number for every token, or for every head, in every layer."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal
+
+import numpy as np
+
+from encoder import measures
+from encoder.maps import hidden_states
+from encoder.trace import Array, Trace
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """`of(trace)` is [layer, token] or [layer, head]; the first row is the embedding where `from_embedding` says so."""
+
+    label: str
+    meaning: str
+    across: Literal["token", "head"]
+    unit: str
+    of: Callable[[Trace], Array]
+    from_embedding: bool = False
+    top: float | None = None  # the largest possible value, where there is one
+
+
+def _size(trace: Trace) -> Array:
+    return np.stack([np.linalg.norm(state, axis=-1) for state in hidden_states(trace)])
+
+
+def _change(trace: Trace) -> Array:
+    states = hidden_states(trace)
+    return np.stack([measures.turn(before, after) for before, after in pairwise(states)])
+
+
+def _departure(trace: Trace) -> Array:
+    start = trace.embedding.output
+    return np.stack([measures.turn(start, layer.hidden) for layer in trace.layers])
+
+
+def _alike(trace: Trace) -> Array:
+    tokens = len(trace.tokens)
+    cosines = [measures.cosine(state) for state in hidden_states(trace)]
+    return np.stack([(cosine.sum(-1) - 1) / max(1, tokens - 1) for cosine in cosines])
+
+
+def _silent(trace: Trace) -> Array:
+    return np.stack([measures.silent(layer.neurons).mean(-1) for layer in trace.layers])
+
+
+def _of_heads(measure: Callable[[Array], Array]) -> Callable[[Trace], Array]:
+    return lambda trace: np.stack([measure(layer.attention) for layer in trace.layers])
+
+
+def _on_special(trace: Trace) -> Array:
+    return _of_heads(lambda attention: measures.share_on(attention, trace.tokens.special))(trace)
+
+
+QUANTITIES: dict[str, Quantity] = {
+    "size": Quantity(
+        "Size of hidden states", "The length of each token's vector.", "token", "length", _size, from_embedding=True
+    ),
+    "change": Quantity(
+        "Change in each layer", "How far a layer turns each token's vector: 1 − cosine with the layer below.",
+        "token", "1 − cosine", _change,
+    ),
+    "departure": Quantity(
+        "Distance from the start", "How far each token has turned from its embedding: 1 − cosine.",
+        "token", "1 − cosine", _departure,
+    ),
+    "alike": Quantity(
+        "Likeness to the others", "The mean cosine of each token's vector with those of the other tokens.",
+        "token", "cosine", _alike, from_embedding=True,
+    ),
+    "silent": Quantity(
+        "Silent neurons", "The share of neurons that say nothing about a token.", "token", "share", _silent, top=1.0,
+    ),
+    "entropy": Quantity(
+        "Spread of attention", "The entropy of each head's attention: 0 for one token only, 1 for all tokens alike.",
+        "head", "of ln T", _of_heads(lambda attention: measures.entropy(attention, normalized=True)), top=1.0,
+    ),
+    "distance": Quantity(
+        "Reach of attention", "How far away the tokens are that each head reads, on average.",
+        "head", "tokens", _of_heads(measures.distance),
+    ),
+    "previous": Quantity(
+        "Attention to the previous token", "The mean weight of each head on the token just before.",
+        "head", "share", _of_heads(lambda attention: measures.offset_share(attention, -1)), top=1.0,
+    ),
+    "special": Quantity(
+        "Attention to special tokens", "The mean weight of each head on [CLS], [SEP] and their like.",
+        "head", "share", _on_special, top=1.0,
+    ),
+}  # fmt: skip

@@ -1,0 +1,29 @@
+"""Layers: one quantity followed through the whole stack."""
+
+import streamlit as st
+
+from encoder.figures import layers as figures
+from encoder.quantities import QUANTITIES
+from pages.shared import prose, state
+from pages.shared.columns import columns, draw, switch
+
+LABELS = {name: quantity.label for name, quantity in QUANTITIES.items()}
+
+prose.title("Layers", "The same thing happens again and again; what it does changes from layer to layer.", "layers")
+switch()
+state.mirror(st.selectbox, "quantity", "Quantity", options=list(LABELS), format_func=LABELS.__getitem__, width=360)
+quantity = QUANTITIES[state.get("quantity")]
+st.caption(quantity.meaning)
+
+lines = {}
+for column in columns():
+    with column:
+        by_token = quantity.across == "token"
+        values = quantity.of(column.trace if by_token else column.read)
+        names = column.trace.tokens.text if by_token else figures.head_names(values.shape[1])
+        column.show(
+            figures.quantity_map(values, names, column.colour, quantity), f"{quantity.label} through the layers"
+        )
+        lines[f"{column.name} (mean)"] = figures.mean_line(values, column.colour, quantity)
+if lines:
+    draw(figures.compare(lines, quantity), f"{quantity.label}: the mean of each layer", "means")

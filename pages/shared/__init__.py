@@ -1,0 +1,1 @@
+"""What all pages share: the one door to state, models and traces, the sidebar, the two columns."""

@@ -1,0 +1,208 @@
+"""The two columns: each reads the text with its own model, and has a layer, head, token and neuron of its own."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from html import escape
+from typing import Any
+
+import plotly.graph_objects as go
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from encoder.errors import ModelError
+from encoder.figures.style import LEFT, RIGHT
+from encoder.labels import visible
+from encoder.maps import Places, Space
+from encoder.measures import most_active
+from encoder.trace import Trace
+from pages.shared import download, prose, state, traces
+from pages.shared.state import Side
+
+COLOURS: dict[Side, str] = {"a": LEFT, "b": RIGHT}
+NOTHING: dict[str, str] = {}
+SIDES: dict[str, str] = {"both": "Both", "a": "Left", "b": "Right"}
+
+
+class Column:
+    """One model's half of a page. `with column:` draws into it."""
+
+    def __init__(self, side: Side, place: DeltaGenerator, read: Trace, shown: Trace) -> None:
+        self.side: Side = side
+        self.colour = COLOURS[side]
+        self.read = read  # every token that the model read
+        self.name = f"{SIDES[side]}: {read.model.name}"
+        self.trace = shown  # the same as the learner wants to see it: by words, without special tokens
+        self._place = place
+        self._charts = 0
+
+    def __enter__(self) -> "Column":
+        self._place.__enter__()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._place.__exit__(*error)
+
+    def layer(self) -> int:
+        """The layer that this column shows, from 0; the learner counts from 1."""
+        return self._slide("layer", "Layer", len(self.trace.layers), "layers")
+
+    def layer_and_head(self) -> tuple[int, int]:
+        """The layer and the head that this column shows, both from 0."""
+        left, right = st.columns(2, wrap=False)
+        with left:
+            layer = self.layer()
+        with right:
+            return layer, self._slide("head", "Head", self.trace.model.heads, "heads")
+
+    def level(self) -> int:
+        """How deep in the stack: 0 is the embedding, then every layer's output."""
+        last = len(self.trace.layers)
+        return self._slide("level", "After layer (0: the embedding)", last, "layers", first=0)
+
+    def token(self) -> int:
+        """The token that this column follows, as an index of the tokens shown."""
+        names = [f"{number}  {visible(name)}" for number, name in enumerate(self.trace.tokens.text, 1)]
+        name = state.sided("token", self.side)
+        value = min(state.get(name), len(names))
+        return self._select(name, "Token", value, range(1, len(names) + 1), lambda number: names[number - 1])
+
+    def neuron(self, layer: int) -> int:
+        """A neuron of a layer, from 0: one of its most active ones, or another that the address asks for."""
+        name = state.sided("neuron", self.side)
+        offered = [int(neuron) + 1 for neuron in most_active(self.trace.layers[layer].neurons, 20)]
+        wish = state.get(name)
+        if 1 <= wish <= self.trace.model.ffn_width and wish not in offered:
+            offered.append(wish)
+        value = wish if wish in offered else offered[0]
+        return self._select(name, "Neuron", value, offered, lambda neuron: f"neuron {neuron}")
+
+    def places(self, space: Space) -> Places | None:
+        """The map of this column's tokens, or None, said in a sentence, where there are too few."""
+        try:
+            return traces.places(self.side, space)
+        except ValueError as error:
+            st.info(str(error), icon=":material/edit:")
+            return None
+
+    def show(self, figure: go.Figure, alt: str) -> None:
+        """Draw a figure; `alt` says in words what it shows, for whoever cannot see it."""
+        self._charts += 1
+        draw(figure, f"{self.trace.model.name}: {alt}", f"chart-{self.side}-{self._charts}")
+
+    def _slide(self, name: str, label: str, last: int, many: str, first: int = 1) -> int:
+        """A slider from `first` to `last`; returns how far the choice lies from `first`."""
+        name = state.sided(name, self.side)
+        wish = state.get(name)
+        if first == last:
+            st.caption(f"{label} {last} of {last}")
+            return 0
+        value: int = state.mirror(st.slider, name, label, min(wish, last), min_value=first, max_value=last)
+        if wish > last:
+            st.caption(f"{prose.plain(self.trace.model.name)} has {last} {many}: this is its last one.")
+        return value - first
+
+    def _select(self, name: str, label: str, value: int, options: Sequence[int], shown_as: Callable[[int], str]) -> int:
+        """A list of numbers counted from 1; returns the one chosen, counted from 0."""
+        number: int = state.mirror(st.selectbox, name, label, value, options=options, format_func=shown_as)
+        return number - 1
+
+
+def draw(figure: go.Figure, alt: str, key: str) -> None:
+    """Draw a figure with words for whoever cannot see it."""
+    st.plotly_chart(figure, key=key, alt=alt, config={"displaylogo": False, "displayModeBar": False})
+
+
+def columns() -> Iterator[Column]:
+    """The columns that the learner wants to see, each once its model has read the text.
+
+    What cannot be read is said in its column, in a sentence, and the other column goes on.
+    """
+    if not state.get("text").strip():
+        st.info("Type a sentence, or pick an example, and both models read it.", icon=":material/edit:")
+        return
+    for side, place in _places():
+        with place:
+            read = _read(side)
+        if read is not None:
+            yield Column(side, place, read, traces.shown(side))
+
+
+def switch(view: str = "", views: Mapping[str, str] = NOTHING) -> None:
+    """Both models, or one of them alone and larger; and which picture of the page (a choice and its options)."""
+    with st.container(key="switch", horizontal=True, horizontal_alignment="distribute"):
+        if views:
+            segments(view, "Picture", views)
+        segments("show", "Models", SIDES)
+
+
+def segments(name: str, label: str, options: Mapping[str, str]) -> None:
+    """A row of options of which one is chosen."""
+    state.mirror(
+        st.segmented_control, name, label, options=list(options), format_func=options.__getitem__,
+        label_visibility="collapsed", required=True, wrap=True,
+    )  # fmt: skip
+
+
+def _places() -> list[tuple[Side, DeltaGenerator]]:
+    show = state.get("show")
+    if show != "both":
+        return [(show, st.container())]
+    left, right = st.columns(2, gap="large")
+    return [("a", left), ("b", right)]
+
+
+def _read(side: Side) -> Trace | None:
+    entry = traces.entry(side)
+    if entry.repo and not download.is_here(entry.repo):
+        _head(side, entry.label, "")
+        download.offer(side, entry)
+        return None
+    try:
+        with _waiting(side, entry.label):
+            read = traces.trace(side)
+    except ModelError as error:
+        _head(side, entry.label, "")
+        st.warning(prose.plain(str(error)), icon=":material/warning:")
+        return None
+    _head(side, read.model.name, _facts(read))
+    for note in _remarks(side, read):
+        st.caption(note)
+    if read.tokens.special.all():
+        st.info(f"This text holds nothing that {prose.plain(read.model.name)} can read.", icon=":material/edit:")
+        return None
+    return read
+
+
+@contextmanager
+def _waiting(side: Side, label: str) -> Iterator[None]:
+    """While a model loads, its place says so."""
+    if traces.is_loaded(side):
+        yield
+        return
+    place = st.empty()
+    with place.container():
+        st.caption(f"Loading {prose.plain(label)} and the libraries that run it: a few seconds, the first time only.")
+        st.skeleton(height=320)
+    try:
+        yield
+    finally:
+        place.empty()
+
+
+def _head(side: Side, name: str, facts: str) -> None:
+    sizes = f'<span class="sizes">{escape(facts)}</span>' if facts else ""
+    st.html(f'<div class="model {side}"><span class="name">{escape(visible(name, 60))}</span>{sizes}</div>')
+
+
+def _facts(read: Trace) -> str:
+    card = read.model
+    return f"{card.layers} layers · {card.heads} heads · width {card.width} · {read.seconds * 1000:.1f} ms"
+
+
+def _remarks(side: Side, read: Trace) -> Iterator[str]:
+    tokens, limit = len(read.tokens), traces.model(side).positions
+    if read.tokens.left_out:
+        advice = f"It holds {limit}; the limit is in the sidebar." if tokens < limit else "It cannot hold more."
+        yield f"{tokens} tokens were read and {read.tokens.left_out:,} left out. {advice}"
+    if read.device != traces.device():
+        yield f"The {traces.device().upper()} memory was full: the CPU did this reading."

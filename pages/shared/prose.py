@@ -1,0 +1,48 @@
+"""Words on a page: titles, explanations, and text from learners that must stay text."""
+
+import re
+from collections.abc import Iterable, Sequence
+from functools import cache
+from html import escape
+from pathlib import Path
+
+import streamlit as st
+
+from encoder.labels import visible
+from encoder.trace import Array
+from pages.shared import state
+
+ASSETS = Path(__file__).parents[2] / "assets"
+
+
+def title(name: str, why: str, explain: str) -> None:
+    """A page's head: its name, one sentence of why, and behind a click the explanation in assets/explain/."""
+    st.html(ASSETS / "app.css")
+    heading, more = st.columns([3, 1], vertical_alignment="bottom")
+    heading.title(name, anchor=False)
+    heading.caption(why)
+    with more.popover("Why, and the formula", icon=":material/function:", width="stretch"):
+        st.markdown(asset(f"explain/{explain}.md"))
+    for note in state.notes():
+        st.info(note, icon=":material/info:")
+
+
+@cache
+def asset(name: str) -> str:
+    """The text of a file in assets/."""
+    return (ASSETS / name).read_text(encoding="utf-8")
+
+
+def plain(text: str) -> str:
+    """Text that Streamlit's Markdown shows as it is."""
+    return re.sub(r"([\\`*_{}\[\]()<>#+\-.!|~$:^=])", r"\\\1", text)
+
+
+def chips(tokens: Sequence[str], special: Iterable[bool], words: Sequence[int] | Array) -> str:
+    """Tokens as HTML chips: pieces of one word joined, special tokens dimmed. Safe for whatever was typed."""
+    spans = []
+    for number, (token, dim) in enumerate(zip(tokens, special, strict=True)):
+        joined = number > 0 and not dim and words[number] == words[number - 1]
+        kind = "token special" if dim else "token joined" if joined else "token"
+        spans.append(f'<span class="{kind}"><bdi>{escape(visible(token))}</bdi></span>')
+    return f'<div class="tokens">{"".join(spans)}</div>'

@@ -1,0 +1,186 @@
+"""The one door to state: every choice a learner makes, kept across pages and written in the address.
+
+A choice lives in the session under its own name, apart from the widget that shows it: widgets come and go
+with their pages, choices stay. `mirror` draws a widget that shows a choice and changes it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+from urllib.parse import urlencode
+
+import streamlit as st
+
+from encoder.catalogue import DEFAULT_LEFT, DEFAULT_RIGHT, catalogue
+from encoder.quantities import QUANTITIES
+
+Side = Literal["a", "b"]  # left, right
+SIDED = (
+    "layer",
+    "head",
+    "level",
+    "token",
+    "neuron",
+)  # choices that each column has for itself; the right one's end in _b
+LONGEST_ADDRESS = 4_000  # characters; longer addresses are refused by servers and cut by messengers
+FIRST_TEXT = "The cat sat on the mat because it was tired."
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What is chosen at first, and how it is read from an address: ValueError for what cannot be."""
+
+    default: Any
+    read: Callable[[str], Any] = str
+
+
+def _one_of(*options: str) -> Callable[[str], str]:
+    def read(value: str) -> str:
+        if value not in options:
+            raise ValueError(value)
+        return value
+
+    return read
+
+
+def _flag(value: str) -> bool:
+    return _one_of("0", "1")(value) == "1"
+
+
+def _number(low: int, high: int) -> Callable[[str], int]:
+    def read(value: str) -> int:
+        if not low <= int(value) <= high:
+            raise ValueError(value)
+        return int(value)
+
+    return read
+
+
+def _model(value: str) -> str:
+    return _one_of(*catalogue())(value)
+
+
+MOST = 1_000_000  # no model has as many layers, heads, tokens or neurons; each page knows its own model's limit
+CHOICES: dict[str, Choice] = {
+    "text": Choice(FIRST_TEXT),
+    "pair": Choice(""),
+    "a": Choice(DEFAULT_LEFT, _model),
+    "b": Choice(DEFAULT_RIGHT, _model),
+    "gpu": Choice(False, _flag),
+    "words": Choice(False, _flag),  # whole words instead of word pieces
+    "hide": Choice(False, _flag),  # hide special tokens
+    "limit": Choice(128, _number(8, 512)),  # tokens; attention grows with its square
+    "show": Choice("both", _one_of("both", "a", "b")),
+    "together": Choice(True, _flag),  # both columns move to the same layer, head, token
+    # Counted from 1 as on the screen; level 0 is the embedding, neuron 0 stands for the most active one.
+    **{name + end: Choice(1, _number(1, MOST)) for name in ("layer", "head", "token") for end in ("", "_b")},
+    **{name + end: Choice(0, _number(0, MOST)) for name in ("level", "neuron") for end in ("", "_b")},
+    "embedding_view": Choice("sum", _one_of("sum", "similarity", "map", "path")),
+    "space": Choice("2d", _one_of("2d", "3d", "tsne")),
+    "attention_view": Choice("maps", _one_of("maps", "head", "model", "neuron")),  # the last three are BertViz's
+    "neuron_view": Choice("after", _one_of("before", "after")),
+    "quantity": Choice("change", _one_of(*QUANTITIES)),
+}
+
+
+def get(name: str) -> Any:
+    """The learner's choice."""
+    return st.session_state.get(f"choice.{name}", CHOICES[name].default)
+
+
+def put(name: str, value: Any) -> None:
+    """Choose; a choice of one column is the other's too while both move together."""
+    names = [name]
+    if name.removesuffix("_b") in SIDED and get("together"):
+        names = [name.removesuffix("_b"), name.removesuffix("_b") + "_b"]
+    for each in names:
+        st.session_state[f"choice.{each}"] = value
+
+
+def sided(name: str, side: Side) -> str:
+    """The name of a column's own choice: layer on the left is `layer`, on the right `layer_b`."""
+    return name if side == "a" else f"{name}_b"
+
+
+def mirror(
+    widget: Callable[..., Any], name: str, label: str, value: Any = None, place: str = "", **options: Any
+) -> Any:
+    """Draw a widget that shows a choice (or `value`, where the choice is not possible here) and changes it.
+
+    `place` tells two widgets for one choice apart.
+    """
+    key, value = f"pick.{name}{place}", get(name) if value is None else value
+    if key not in st.session_state or st.session_state[key] != value:
+        st.session_state[key] = value
+    return widget(label, key=key, on_change=_picked, args=(name, key), **options)
+
+
+def _picked(name: str, key: str) -> None:
+    value = st.session_state[key]
+    if value is not None:  # clicking the chosen segment again unchooses it in the browser only
+        put(name, value)
+
+
+def synchronise() -> None:
+    """Take over the address where somebody opened or changed it; otherwise write the choices into it.
+
+    What the address asks for and cannot be had falls back to the default, with a note.
+    """
+    address = st.query_params.to_dict()
+    first = "address" not in st.session_state
+    st.session_state["notes"] = []
+    # Going to another page empties the address; that is not a wish for an empty one.
+    if first or (address and address != st.session_state["address"]):
+        _read_address(address)
+    address = _written()
+    if address != st.query_params.to_dict():
+        st.query_params.from_dict(address)
+    st.session_state["address"] = address
+
+
+def notes() -> list[str]:
+    """What a learner should know about the address that was opened, in plain sentences."""
+    return st.session_state.get("notes", [])
+
+
+def text_fits_address() -> bool:
+    return _fits({"text": get("text"), "pair": get("pair")})
+
+
+def _read_address(address: dict[str, str]) -> None:
+    refused = []
+    for name, choice in CHOICES.items():
+        value = choice.default
+        if name in address:
+            try:
+                value = choice.read(address[name])
+            except ValueError:
+                refused.append(name)
+        elif name.endswith("_b") and address.get("together") != "0":
+            value = st.session_state[f"choice.{name.removesuffix('_b')}"]
+        st.session_state[f"choice.{name}"] = value
+    if refused:
+        wishes = ", ".join(refused)
+        st.session_state["notes"] = [
+            f"The address asks for something that is not there ({wishes}); the usual is shown."
+        ]
+
+
+def _written() -> dict[str, str]:
+    """All choices that differ from what is shown without them, as an address writes them."""
+    address = {name: _write(get(name)) for name, choice in CHOICES.items() if get(name) != choice.default}
+    if get("together"):
+        address = {
+            name: value for name, value in address.items() if name.removesuffix("_b") not in SIDED or name in SIDED
+        }
+    if not _fits(address):
+        address = {name: value for name, value in address.items() if name not in ("text", "pair")}
+    return address
+
+
+def _write(value: Any) -> str:
+    return str(int(value)) if isinstance(value, bool) else str(value)
+
+
+def _fits(address: dict[str, str]) -> bool:
+    return len(urlencode(address)) <= LONGEST_ADDRESS

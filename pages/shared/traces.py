@@ -1,0 +1,114 @@
+"""Models and traces, loaded and computed once for everybody in the room."""
+
+import gc
+from collections.abc import Callable, Hashable
+from typing import TYPE_CHECKING, TypeVar
+
+import streamlit as st
+
+from encoder import maps
+from encoder.catalogue import Entry, catalogue
+from encoder.maps import Places, Space
+from encoder.trace import Trace
+from encoder.views import whole_words, without_special
+from pages.shared import state
+from pages.shared.state import Side
+from pages.shared.store import Store
+
+if TYPE_CHECKING:
+    from encoder.models import Model
+
+Kind = TypeVar("Kind", Trace, Places)
+
+CACHE_BYTES = 512 * 2**20  # one trace of BERT base at 512 tokens takes about 400 MB, of MiniLM at 16 tokens 2 MB
+MODELS = 8  # kept in memory at once
+
+
+@st.cache_resource(show_spinner=False)
+def _models() -> "Store[Model]":
+    return Store(MODELS, lambda model: 1)
+
+
+@st.cache_resource(show_spinner=False)
+def _readings() -> "Store[Trace | Places]":
+    return Store(CACHE_BYTES, lambda reading: reading.nbytes)
+
+
+def entry(side: Side) -> Entry:
+    """The catalogue's line for the model chosen on a side. A folder that has gone leaves the default."""
+    entries = catalogue()
+    return entries.get(state.get(side)) or entries[state.CHOICES[side].default]
+
+
+def device() -> str:
+    """Where the learner wants the models to run; the CPU where this machine has nothing else."""
+    if not state.get("gpu"):
+        return "cpu"
+    from encoder.devices import accelerator
+
+    return accelerator() or "cpu"
+
+
+def is_loaded(side: Side) -> bool:
+    return _models().peek((entry(side).name, device())) is not None
+
+
+def model(side: Side) -> "Model":
+    """The model chosen on a side, loaded by whoever asks first. Raises ModelError."""
+    name, where = entry(side).name, device()
+    return _models().get((name, where), lambda: _load(name, where))
+
+
+def trace(side: Side) -> Trace:
+    """What the side's model made of the text, with every token that it read. Raises ModelError."""
+    return _once(Trace, _key(side), lambda: model(side).trace(*_question()))
+
+
+def shown(side: Side) -> Trace:
+    """The same as the learner wants to see it: by whole words, without special tokens, or as it is."""
+    words, hide = state.get("words"), state.get("hide")
+    if not (words or hide):
+        return trace(side)
+    return _once(Trace, (*_key(side), words, hide), lambda: _view(trace(side), words, hide))
+
+
+def places(side: Side, space: Space) -> Places:
+    """The map of the tokens shown, at every level. Raises ValueError where there are too few of them."""
+    key = (*_key(side), state.get("words"), state.get("hide"), space)
+    return _once(Places, key, lambda: maps.places(shown(side), space))
+
+
+def ready(side: Side) -> Trace | None:
+    """The trace if it has been computed already."""
+    found = _readings().peek(_key(side))
+    return found if isinstance(found, Trace) else None
+
+
+def _once(kind: type[Kind], key: Hashable, make: Callable[[], Kind]) -> Kind:
+    value = _readings().get(key, make)
+    assert isinstance(value, kind)
+    return value
+
+
+def _question() -> tuple[str, str | None, int]:
+    pair = state.get("pair")
+    return state.get("text"), pair if pair.strip() else None, state.get("limit")
+
+
+def _key(side: Side) -> tuple[object, ...]:
+    return (entry(side).name, device(), *_question())
+
+
+def _view(read: Trace, words: bool, hide: bool) -> Trace:
+    read = whole_words(read) if words else read
+    return without_special(read) if hide else read
+
+
+def _load(name: str, where: str) -> "Model":
+    from encoder.models import load  # torch and transformers take seconds: the page's frame must not wait for them
+
+    loaded = load(name, where, download=False)
+    # Streamlit collects garbage after every turn and would walk all of torch each time: 170 ms of a 200 ms turn.
+    gc.collect()
+    gc.freeze()
+    return loaded

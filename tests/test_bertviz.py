@@ -1,0 +1,307 @@
+"""BertViz's three views: the numbers they carry, the text they must not run, and what a real browser draws of them."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+from playwright.sync_api import Browser, Frame, sync_playwright
+
+from encoder.figures import bertviz
+from encoder.figures.bertviz import LIMITS, View, fits, head_view, model_view, neuron_view
+from encoder.trace import EmbeddingTrace, LayerTrace, ModelCard, Tokens, Trace
+
+LAYERS, HEADS, WIDTH, FFN = 2, 3, 12, 7
+HEAD_DIM = WIDTH // HEADS
+SINGLE = ("[CLS]", "play", "##ing", "cats", "[SEP]")
+HOSTILE = (
+    "<!--</script><img src=x>",
+    "<img src=x onerror=a()>",
+    "'\"&amp;${view}PYTHON",
+    "\u2028p\u2029b\u202e\x00\t",
+    "##ü漢🙂",
+)
+HOSTILE_SHOWN = (*HOSTILE[:3], "U+2028pU+2029bU+202E␀␉", HOSTILE[4])
+VIEWS = {"head": head_view, "model": model_view, "neuron": neuron_view}
+
+
+def trace_of(text: tuple[str, ...] = SINGLE, second: int | None = None, layers: int = LAYERS) -> Trace:
+    """A trace of random numbers; `second` is the index at which a second sentence starts."""
+    random, count = np.random.default_rng(7), len(text)
+
+    def array(*shape: int) -> np.ndarray:
+        return random.normal(size=shape).astype(np.float32)
+
+    weights = np.exp(array(layers, HEADS, count, count))
+    weights /= weights.sum(axis=-1, keepdims=True)
+    vectors, model, ffn = (HEADS, count, HEAD_DIM), (count, WIDTH), (count, FFN)
+    segment = np.zeros(count, dtype=np.int64)
+    segment[count if second is None else second :] = 1
+    return Trace(
+        model=ModelCard("tiny", "test", layers, HEADS, WIDTH, FFN, 100, 1000, "WordPiece"),
+        tokens=Tokens(
+            text, np.arange(count), segment, np.zeros(count, dtype=bool), np.zeros((count, 2), dtype=np.int64)
+        ),
+        embedding=EmbeddingTrace(*(array(*model) for _ in range(4))),
+        layers=tuple(
+            LayerTrace(
+                *(array(*vectors) for _ in range(4)),
+                weights[layer],
+                *(array(*model) for _ in range(2)),
+                *(array(*ffn) for _ in range(2)),
+                *(array(*model) for _ in range(2)),
+                scale=HEAD_DIM**-0.5,
+            )
+            for layer in range(layers)
+        ),
+        seconds=0.0,
+        device="cpu",
+    )
+
+
+def attention_of(trace: Trace) -> np.ndarray:
+    return np.round(np.stack([layer.attention for layer in trace.layers]).astype(np.float64), 3)
+
+
+def params_of(view: View) -> dict:
+    return json.loads(re.search(r'<script type="application/json" id="params">(.*?)</script>', view.html)[1])
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_every_view_carries_the_attention_rounded_to_three_decimals(name: str) -> None:
+    trace = trace_of()
+    whole = params_of(VIEWS[name](trace))["attention"]["all"]
+    np.testing.assert_array_equal(whole["attn"], attention_of(trace))
+    assert whole["left_text"] == whole["right_text"] == list(SINGLE)
+
+
+def test_the_neuron_view_carries_queries_and_keys_rounded_to_three_decimals() -> None:
+    trace = trace_of()
+    whole = params_of(neuron_view(trace))["attention"]["all"]
+    for name, field in (("queries", "query"), ("keys", "key")):
+        vectors = np.stack([getattr(layer, field) for layer in trace.layers])
+        assert np.shape(whole[name]) == (LAYERS, HEADS, len(SINGLE), HEAD_DIM)
+        np.testing.assert_allclose(whole[name], vectors, atol=0.0005 + 1e-6)
+
+
+def test_views_open_at_the_layer_and_heads_asked_for() -> None:
+    trace = trace_of()
+    head, neuron = params_of(head_view(trace, layer=1, heads=(0, 2))), params_of(neuron_view(trace, layer=1, head=2))
+    assert (head["layer"], head["heads"]) == (1, [0, 2])
+    assert (neuron["layer"], neuron["head"]) == (1, 2)
+    assert params_of(head_view(trace))["heads"] is None
+
+
+@pytest.mark.parametrize(("layer", "head"), [(LAYERS, 0), (-1, 0), (0, HEADS), (0, -1)])
+def test_a_layer_or_head_that_the_model_lacks_is_refused(layer: int, head: int) -> None:
+    with pytest.raises(IndexError, match="tiny has"):
+        head_view(trace_of(), layer, (head,))
+    with pytest.raises(IndexError, match="tiny has"):
+        neuron_view(trace_of(), layer, head)
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_only_a_pair_offers_a_choice_of_sentences(name: str) -> None:
+    single, pair = VIEWS[name](trace_of()), VIEWS[name](trace_of(second=3))
+    assert '<select id="filter">' not in single.html
+    assert params_of(single)["second_sentence"] is None
+    assert re.findall(r'<option value="(\w+)">', pair.html) == ["all", "aa", "bb", "ab", "ba"]
+    assert params_of(pair)["second_sentence"] == 3
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_hostile_tokens_stay_inside_the_json(name: str) -> None:
+    calm, hostile = VIEWS[name](trace_of(SINGLE)), VIEWS[name](trace_of(HOSTILE))
+    assert params_of(hostile)["attention"]["all"]["left_text"] == list(HOSTILE_SHOWN)
+    for mark in ("<script", "</script", "<!--", "<img"):
+        assert hostile.html.lower().count(mark) == calm.html.lower().count(mark), mark
+    data = re.search(r'id="params">(.*?)</script>', hostile.html)[1]
+    assert data.isascii()
+    assert "<" not in data
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_no_script_of_a_view_ends_its_own_element(name: str) -> None:
+    for script in bertviz._scripts(name):
+        assert "</script" not in script.lower()
+        assert "<!--" not in script
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_a_document_names_no_remote_source(name: str) -> None:
+    assert not re.findall(r"""(?:src|href)\s*=\s*["']?https?:""", VIEWS[name](trace_of()).html)
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_a_text_at_the_limit_fits_and_one_token_more_is_told_so_in_one_sentence(name: str) -> None:
+    assert fits(trace_of(("a",) * LIMITS[name]), name) is None
+    message = fits(trace_of(("a",) * (LIMITS[name] + 1)), name)
+    assert message is not None
+    assert f"at most {LIMITS[name]} tokens" in message
+    assert f"has {LIMITS[name] + 1}" in message
+    assert message.count(".") == 1
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_more_layers_take_fewer_tokens(name: str) -> None:
+    assert fits(trace_of(("a",) * LIMITS[name], layers=150), name) is not None
+
+
+def test_views_are_drawn_without_importing_bertviz_torch_or_ipython() -> None:
+    script = (
+        "import sys; from encoder.figures import bertviz; [bertviz._scripts(name) for name in bertviz.LIMITS]; "
+        "print(*{'bertviz', 'torch', 'IPython', 'streamlit', 'mpld3'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (done.stdout.strip(), done.stderr) == ("", "")
+
+
+Open = Callable[..., Frame]
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        options = "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update --no-first-run"
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=options.split())
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page_for(chromium: Browser) -> Iterator[Open]:
+    """Open a view as Streamlit does, in a sandboxed frame, with the network cut; any complaint fails the test."""
+    complaints: list[str] = []
+
+    def open_view(view: View, width: int = 600) -> Frame:
+        page = chromium.new_page(viewport={"width": width, "height": view.height}, offline=True)
+        page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("dialog", lambda dialog: (complaints.append(dialog.message), dialog.dismiss()))
+        page.on("request", lambda request: complaints.append(request.url))
+        page.set_content(
+            "<body style='margin: 0'><iframe sandbox='allow-same-origin allow-scripts' style='border: 0'></iframe>"
+        )
+        page.evaluate(
+            """([html, width, height]) => new Promise((done) => {
+                 const frame = document.querySelector("iframe");
+                 Object.assign(frame, { onload: done, width, height, srcdoc: html });
+               })""",
+            [view.html, width, view.height],
+        )
+        frame = page.frames[1]
+        frame.wait_for_selector("svg")
+        return frame
+
+    yield open_view
+    for context in chromium.contexts:
+        context.close()
+    assert complaints == []
+
+
+# Lines that a view draws at first: [head][query][key], the same in each layer, and one head alone.
+LINES = {
+    "head": ("#attention line", HEADS * 25),
+    "model": ("line", LAYERS * HEADS * 25),
+    "neuron": ("#collapsed .attn-line-group line", 25),
+}
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("name", VIEWS)
+def test_a_view_draws_a_line_for_every_weight_offline(page_for: Open, name: str, dark: bool) -> None:
+    frame = page_for(VIEWS[name](trace_of(), dark=dark))
+    selector, count = LINES[name]
+    assert frame.locator(selector).count() == count
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("name", VIEWS)
+@pytest.mark.parametrize("width", [360, 600])
+def test_the_height_given_shows_a_view_without_a_vertical_scroll_bar(page_for: Open, name: str, width: int) -> None:
+    view = VIEWS[name](trace_of(second=3))
+    frame = page_for(view, width)
+    assert frame.evaluate("document.documentElement.scrollHeight") <= view.height
+    assert frame.evaluate("document.documentElement.scrollWidth") <= width
+    assert frame.evaluate("document.querySelector('svg').getBoundingClientRect().bottom") > view.height - 90
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("name", VIEWS)
+def test_tokens_are_text_in_the_browser_however_hostile(page_for: Open, name: str) -> None:
+    frame = page_for(VIEWS[name](trace_of(HOSTILE)))
+    if name == "model":
+        frame.locator("svg > g > rect:last-child").first.click(force=True)
+    drawn = frame.locator("svg text").all_text_contents()
+    assert set(HOSTILE_SHOWN) <= set(drawn)
+    assert frame.locator("img, iframe, object").count() == 0
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("name", VIEWS)
+def test_the_filters_of_a_pair_cut_the_attention_by_sentence(page_for: Open, name: str) -> None:
+    trace = trace_of(("[CLS]", "cat", "[SEP]", "dog", "[SEP]"), second=3)
+    frame = page_for(VIEWS[name](trace))
+    whole, sides = attention_of(trace), {"a": slice(0, 3), "b": slice(3, None)}
+    for option in ("aa", "bb", "ab", "ba"):
+        left, right = sides[option[0]], sides[option[1]]
+        part = frame.evaluate(f"window.bertviz_params.attention.{option}")
+        np.testing.assert_array_equal(part["attn"], whole[:, :, left, right])
+        assert part["left_text"] == list(trace.tokens.text[left])
+        assert part["right_text"] == list(trace.tokens.text[right])
+        if name == "neuron":
+            query = np.stack([layer.query for layer in trace.layers])
+            key = np.stack([layer.key for layer in trace.layers])
+            np.testing.assert_allclose(part["queries"], query[:, :, left], atol=0.001)
+            np.testing.assert_allclose(part["keys"], key[:, :, right], atol=0.001)
+        frame.locator("#filter").select_option(option)
+        selector, count = LINES[name]
+        assert frame.locator(selector).count() * 25 == count * len(part["left_text"]) * len(part["right_text"])
+
+
+@pytest.mark.browser
+def test_the_head_view_switches_layers_and_heads(page_for: Open) -> None:
+    trace = trace_of()
+    frame = page_for(head_view(trace, layer=1, heads=(2,)))
+
+    def strength(head: int) -> np.ndarray:
+        lines = frame.locator(f"#attention > g:nth-child({head + 1}) line")
+        values = lines.evaluate_all("lines => lines.map(line => +line.getAttribute('stroke-opacity'))")
+        return np.reshape(values, (len(SINGLE), len(SINGLE)))
+
+    assert strength(0).max() == 0
+    np.testing.assert_allclose(strength(2), attention_of(trace)[1, 2])
+    frame.locator("#layer").select_option("0")
+    np.testing.assert_allclose(strength(2), attention_of(trace)[0, 2])
+
+
+@pytest.mark.browser
+def test_the_neuron_view_opens_to_queries_keys_and_products(page_for: Open) -> None:
+    trace = trace_of()
+    frame = page_for(neuron_view(trace, layer=1, head=2))
+    row = frame.locator("#collapsed #leftText > g").nth(3)
+    row.locator("text").hover()
+    row.locator("rect").nth(1).click(force=True)
+    frame.locator("#expanded #leftText text").nth(3).hover()
+    for part in ("queries", "keys", "product"):
+        assert frame.locator(f"#expanded #{part} .element").count() == len(SINGLE) * HEAD_DIM
+    products = frame.locator(".dotproduct").evaluate_all("cells => cells.map(cell => +cell.dataset.value)")
+    np.testing.assert_allclose(products, trace.layers[1].scores[2, 3], atol=0.01)
+    last = frame.locator("#expanded #rightText text").first.bounding_box()
+    assert last is not None
+    assert last["x"] + last["width"] < 600
+
+
+@pytest.mark.browser
+def test_the_detail_of_the_model_view_scrolls_into_sight_on_a_phone(page_for: Open) -> None:
+    frame = page_for(model_view(trace_of()), width=360)
+    frame.locator("svg > g > rect:last-child").nth(HEADS - 1).click(force=True)
+    box = frame.locator("rect.detail").bounding_box()
+    assert box is not None
+    assert box["x"] >= 0
+    assert box["x"] + box["width"] <= 361

@@ -1,0 +1,92 @@
+"""`python -m encoder trace …` writes what a model computed, for a notebook or another program."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from encoder.__main__ import main, save
+from encoder.trace import EMBEDDING_AXES, LAYER_AXES
+from tests.tiny import save_tiny
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def tiny(tmp_path):
+    return str(save_tiny(tmp_path / "tiny"))
+
+
+def test_the_file_holds_every_array_with_its_axes(tiny, tmp_path, capsys):
+    out = tmp_path / "trace.npz"
+    assert main(["trace", "The cat sat.", "--model", tiny, "--out", str(out)]) == 0
+    assert "6 tokens, 2 layers" in capsys.readouterr().out
+    with np.load(out, allow_pickle=False) as file:
+        axes, card = json.loads(str(file["axes"])), json.loads(str(file["model"]))
+        names = {f"embedding.{name}" for name in EMBEDDING_AXES}
+        names |= {f"layers.{number}.{name}" for number in (0, 1) for name in LAYER_AXES}
+        assert set(axes) == names
+        sizes = {"token": 6, "query": 6, "key": 6, "model": 12, "head": 3, "head_dim": 4, "ffn": 20}
+        for name in names:
+            assert file[name].shape == tuple(sizes[axis] for axis in axes[name]), name
+        assert axes["layers.1.attention"] == ["head", "query", "key"]
+        assert (card["name"], card["layers"], card["heads"], card["width"]) == ("tiny", 2, 3, 12)
+        assert file["tokens.text"].tolist() == ["[CLS]", "the", "cat", "sat", ".", "[SEP]"]
+        assert {name for name in file if name.startswith("tokens.")} == {
+            f"tokens.{name}" for name in ("text", "word", "segment", "special", "span", "left_out")
+        }
+
+
+def test_the_numbers_in_the_file_are_the_traces_own(minilm, tmp_path):
+    trace = minilm.trace("The cat sat.", "It was warm.")
+    save(trace, tmp_path / "a trace")  # under the very name that was asked for
+    with np.load(tmp_path / "a trace") as file:
+        assert all(np.array_equal(file[name], array) for name, array, _ in trace.arrays())
+        assert np.array_equal(file["tokens.segment"], trace.tokens.segment)
+
+
+def test_a_second_sentence_and_a_limit_are_passed_on(tiny, tmp_path, capsys):
+    out = tmp_path / "trace.npz"
+    command = ["trace", "the cat sat on the mat", "--pair", "it was warm", "--limit", "7", "--model", tiny]
+    assert main([*command, "--out", str(out)]) == 0
+    with np.load(out) as file:
+        assert file["tokens.segment"].tolist() == [0, 0, 0, 0, 1, 1, 1]
+        assert file["tokens.left_out"] == 5
+    assert capsys.readouterr().err == "5 more tokens did not fit.\n"
+
+
+@pytest.mark.parametrize("name", ["unheard", "../../etc/passwd", "/nowhere"])
+def test_an_unknown_model_is_one_sentence_and_a_failure(name, tmp_path, capsys):
+    out = tmp_path / "trace.npz"
+    assert main(["trace", "a cat", "--model", name, "--out", str(out)]) == 1
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.startswith("There is no model")
+    assert shown.err.endswith(".\n")
+    assert shown.err.count("\n") == 1
+    assert not out.exists()
+
+
+def test_a_broken_folder_is_one_sentence_and_a_failure(tiny, capsys):
+    (Path(tiny) / "model.safetensors").write_bytes(b"no weights")
+    assert main(["trace", "a cat", "--model", tiny]) == 1
+    assert capsys.readouterr().err == (
+        "The model in “tiny” cannot be read: its weights are missing, damaged, or do not fit.\n"
+    )
+
+
+def test_a_place_that_cannot_be_written_to_is_one_sentence_and_a_failure(tiny, tmp_path, capsys):
+    out = tmp_path / "nowhere" / "trace.npz"
+    assert main(["trace", "a cat", "--model", tiny, "--out", str(out)]) == 1
+    assert capsys.readouterr().err == f"The trace cannot be written to {out}: No such file or directory.\n"
+
+
+def test_it_runs_as_a_module(tiny, tmp_path):
+    out = tmp_path / "trace.npz"
+    command = [sys.executable, "-m", "encoder", "trace", "the cat", "--model", tiny, "--out", str(out)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert out.exists()

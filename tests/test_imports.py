@@ -1,0 +1,94 @@
+"""Imports flow one way: encoder ← pages/shared ← pages ← app.py, and what is light stays light."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+HEAVY = ("torch", "transformers", "streamlit", "plotly")
+
+
+def rooms():
+    """(source file, names it must never import), one for every file that has such a rule."""
+    for path in sorted(ROOT.glob("encoder/**/*.py")):
+        yield path, ("streamlit", "pages", "app", "tests")
+        place = path.relative_to(ROOT / "encoder").as_posix()
+        if place.startswith(("figures/", "measures")):
+            yield path, ("torch", "transformers", "encoder.model", "encoder.models", "encoder.bert")
+        else:
+            yield path, ("plotly",)
+    for path in [*sorted(ROOT.glob("pages/**/*.py")), ROOT / "app.py"]:
+        if path.exists():
+            yield path, ("torch", "transformers", "plotly", "tests")
+    for path in sorted(ROOT.glob("pages/*.py")):
+        yield path, ("encoder.model", "encoder.models", "encoder.bert", "encoder.tokens", "encoder.hub", "app")
+    for path in sorted(ROOT.glob("pages/shared/**/*.py")):
+        yield path, ("app", *(f"pages.{page.stem}" for page in ROOT.glob("pages/*.py") if page.stem != "__init__"))
+
+
+def imported(path):
+    """Every module that a file names in an import, wherever in the file: `from a import b` names a and a.b."""
+    package = path.relative_to(ROOT).parent.parts
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else ()
+            base = ".".join([*above, *([node.module] if node.module else [])])
+            yield base
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+@pytest.mark.parametrize(("path", "never"), list(rooms()), ids=lambda value: getattr(value, "name", None))
+def test_a_room_imports_only_what_it_may(path, never):
+    wrong = {name for name in imported(path) for other in never if name == other or name.startswith(f"{other}.")}
+    assert not wrong, f"{path.relative_to(ROOT)} imports {', '.join(sorted(wrong))}"
+
+
+def test_the_rule_sees_every_way_of_importing(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys.modules[__name__], "ROOT", tmp_path)
+    room = tmp_path / "encoder" / "figures"
+    room.mkdir(parents=True)
+    source = "import a.b as c\nfrom d import e\nfrom . import f\nfrom .. import g\ndef h():\n    from ..i import j\n"
+    (room / "one.py").write_text(source)
+    expected = {
+        "a.b",
+        "d",
+        "d.e",
+        "encoder.figures",
+        "encoder.figures.f",
+        "encoder",
+        "encoder.g",
+        "encoder.i",
+        "encoder.i.j",
+    }
+    assert set(imported(room / "one.py")) == expected
+
+
+def loaded_by(*modules):
+    """Which of the heavy libraries a fresh process has loaded after importing these."""
+    script = f"import sys\nfor name in {modules!r}: __import__(name)\nprint(*({HEAVY!r} & sys.modules.keys()))"
+    script = script.replace(repr(HEAVY), repr(set(HEAVY)))
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+def test_what_every_page_needs_first_loads_nothing_heavy():
+    assert loaded_by("encoder", "encoder.catalogue", "encoder.errors", "encoder.trace", "encoder.hub") == set()
+
+
+def test_figures_and_measures_load_no_torch():
+    found = [
+        *ROOT.glob("encoder/figures/*.py"),
+        *ROOT.glob("encoder/measures*.py"),
+        *ROOT.glob("encoder/measures/*.py"),
+    ]
+    names = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in found if path.stem != "__init__"]
+    assert loaded_by(*names) <= {"plotly"}
+
+
+def test_from_scratch_means_without_transformers():
+    assert "transformers" not in loaded_by("encoder.model", "encoder.models", "encoder.tokens", "encoder.__main__")

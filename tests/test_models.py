@@ -1,0 +1,413 @@
+"""Models by name: what is in the catalogue, what a trace holds, and what is said when there is none."""
+
+import dataclasses
+import gc
+import shutil
+import threading
+import weakref
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from huggingface_hub import constants
+from torch import nn
+
+from encoder import models
+from encoder.bert import take_apart, walk
+from encoder.catalogue import BUILT_IN, DEFAULT_LEFT, DEFAULT_RIGHT, catalogue, minilm_folder
+from encoder.devices import accelerator
+from encoder.errors import ModelError
+from encoder.model import PRESETS, Encoder
+from encoder.models import Model, Reader, load
+from encoder.tokens import Tokenizer
+from encoder.trace import EMBEDDING_AXES, LAYER_AXES, ModelCard, read_only
+from tests.tiny import FAMILIES, edit_config, save_tiny, shaken, tiny_config, tiny_network, tiny_tokenizer, wordpiece
+
+FROM_SCRATCH = [entry.name for entry in BUILT_IN if entry.preset]
+TEXT, PAIR = "The cat sat on the mat.", "It was warm there."
+
+
+def scratch_model(encoder, readers=None):
+    """A Model around an encoder that the test holds."""
+    card = ModelCard("tiny", "test", 2, 3, 12, 20, encoder.config.vocabulary, 0, "WordPiece")
+    readers = readers or (Reader("cpu", encoder.trace),)
+    return Model(card, Tokenizer(wordpiece()), encoder.config.positions, encoder.config.scale, readers)
+
+
+def tiny_encoder(**choices):
+    return shaken(Encoder(tiny_config(vocabulary=26, positions=30, **choices)))
+
+
+def pretrained_model(network):
+    card = ModelCard("tiny", "test", 2, 3, 12, 20, 120, 0, "WordPiece")
+    parts = take_apart(network)
+    return Model(card, Tokenizer(wordpiece()), parts.positions, parts.scale, (Reader("cpu", partial(walk, parts)),))
+
+
+# What a trace holds
+
+
+@pytest.mark.parametrize("name", [*FROM_SCRATCH, "minilm"])
+def test_the_sizes_of_a_trace_are_those_of_its_card(name, request):
+    model = request.getfixturevalue("minilm") if name == "minilm" else load(name)
+    trace, card = model.trace(TEXT, PAIR), model.card
+    sizes = {
+        "token": len(trace.tokens), "query": len(trace.tokens), "key": len(trace.tokens), "model": card.width,
+        "head": card.heads, "head_dim": card.width // card.heads, "ffn": card.ffn_width,
+    }  # fmt: skip
+    assert trace.model is card
+    assert len(trace.layers) == card.layers
+    for field, array, axes in trace.arrays():
+        assert array.shape == tuple(sizes[axis] for axis in axes), field
+        assert array.dtype == np.float32, field
+        assert np.isfinite(array).all(), field
+    for layer in trace.layers:
+        assert np.abs(layer.attention.sum(-1) - 1).max() <= 1e-5
+        power = np.exp(layer.scores - layer.scores.max(-1, keepdims=True))
+        assert np.abs(power / power.sum(-1, keepdims=True) - layer.attention).max() <= 1e-5
+
+
+@pytest.mark.parametrize("name", FROM_SCRATCH)
+def test_the_card_of_a_preset_is_its_configuration(name):
+    model, config = load(name), PRESETS[next(entry.preset for entry in BUILT_IN if entry.name == name)]
+    for size in ("layers", "heads", "width", "ffn_width", "vocabulary"):
+        assert getattr(model.card, size) == getattr(config, size)
+    assert model.positions == config.positions
+    assert model.card.parameters == sum(weight.numel() for weight in Encoder(config).parameters())
+    assert model.trace("a cat").layers[0].scale == pytest.approx(config.scale)
+
+
+def test_minilm_is_the_model_its_paper_says(minilm):
+    card = minilm.card
+    assert (card.layers, card.heads, card.width, card.ffn_width, card.vocabulary) == (6, 12, 384, 1_536, 30_522)
+    assert (minilm.positions, card.tokenizer, card.source) == (512, "WordPiece", "pretrained")
+    assert card.parameters == 22_565_376  # the published 22.7 million without the pooler
+
+
+def test_both_default_models_cut_a_text_into_the_same_tokens(scratch, minilm):
+    left, right = scratch.trace(TEXT, PAIR).tokens, minilm.trace(TEXT, PAIR).tokens
+    assert left.text == right.text
+    assert (DEFAULT_LEFT in catalogue(), DEFAULT_RIGHT in catalogue()) == (True, True)
+
+
+def test_an_untrained_encoder_is_the_same_for_everybody_in_the_room(scratch):
+    again = load("scratch-untrained").trace(TEXT)
+    for (name, one, _), (_, other, _) in zip(scratch.trace(TEXT).arrays(), again.arrays(), strict=True):
+        assert np.array_equal(one, other), name
+
+
+def test_arrays_of_a_trace_cannot_be_written_to(minilm):
+    trace = minilm.trace("a cat")
+    stored = [getattr(trace.embedding, name) for name in EMBEDDING_AXES]
+    stored += [getattr(layer, name) for layer in trace.layers for name in LAYER_AXES if name != "scores"]
+    assert len(stored) == 4 + 6 * 11
+    for array in stored:
+        assert type(array) is np.ndarray
+        with pytest.raises(ValueError, match="read-only"):
+            array[...] = 0
+    assert trace.nbytes == sum(array.nbytes for array in stored) + sum(
+        getattr(trace.tokens, name).nbytes for name in ("word", "segment", "special", "span")
+    )
+
+
+def test_read_only_closes_the_array_it_was_given():
+    array = np.zeros(3)
+    assert read_only(array) is array
+    assert not array.flags.writeable
+
+
+@pytest.mark.parametrize("kind", ["post", "pre", "none", "sinusoidal", *FAMILIES])
+def test_a_trace_keeps_its_numbers_when_the_weights_move_on(kind):
+    if kind in FAMILIES:
+        network = tiny_network(kind)
+        model = pretrained_model(network)
+    else:
+        choices = {"position": kind} if kind == "sinusoidal" else {"norm": kind}
+        network = tiny_encoder(**choices)
+        model = scratch_model(network)
+    trace = model.trace("the cat sat", "it was")
+    before = {name: array.copy() for name, array, _ in trace.arrays()}
+    weights = [weight.detach().numpy() for weight in network.parameters()]
+    assert not any(np.shares_memory(array, weight) for _, array, _ in trace.arrays() for weight in weights)
+    with torch.no_grad():
+        for weight in network.parameters():
+            weight.fill_(99.0)
+    assert all(np.array_equal(array, before[name]) for name, array, _ in trace.arrays())
+
+
+def test_a_trace_does_not_keep_its_model_alive():
+    encoder = tiny_encoder()
+    model, alive = scratch_model(encoder), weakref.ref(encoder)
+    trace = model.trace("the cat")
+    del encoder, model
+    gc.collect()
+    assert alive() is None
+    assert len(trace.layers) == 2
+
+
+def test_traces_record_no_gradient_and_leave_the_weights_alone():
+    encoder = tiny_encoder()
+    before = {name: weight.clone() for name, weight in encoder.state_dict().items()}
+    scratch_model(encoder).trace("the cat")
+    assert all(weight.grad is None for weight in encoder.parameters())
+    assert all(torch.equal(weight, before[name]) for name, weight in encoder.state_dict().items())
+
+
+def test_no_more_tokens_are_read_than_asked_for_or_than_there_are_positions():
+    model = scratch_model(tiny_encoder())
+    for limit, read in ((9, 9), (30, 30), (400, 30)):
+        trace = model.trace("the cat " * 50, limit=limit)
+        assert (len(trace.tokens), trace.tokens.left_out) == (read, 102 - read)
+        assert trace.layers[0].attention.shape == (3, read, read)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_pretrained_model_reads_to_its_last_position(tmp_path, family):
+    model = load(str(save_tiny(tmp_path / family, family)))
+    # RoBERTa and its kin begin to count after their padding row.
+    assert model.positions == (40 if family in ("bert", "distilbert", "electra") else 38)
+    trace = model.trace("the cat " * 50, limit=10_000)
+    assert len(trace.tokens) == model.positions
+    assert np.isfinite(trace.layers[-1].hidden).all()
+
+
+@pytest.mark.parametrize("text", ["", " ", "\x00", "😀", "שלום", "x" * 5_000, "</script>", "the cat " * 12_500])
+def test_every_model_reads_everything(scratch, minilm, text):
+    for model in (scratch, minilm):
+        trace = model.trace(text, text)
+        assert 2 <= len(trace.tokens) <= 128
+        assert all(np.isfinite(array).all() for _, array, _ in trace.arrays())
+
+
+# Many readers at once
+
+
+@pytest.mark.parametrize("name", ["minilm", "scratch"])
+def test_threads_reading_through_one_model_get_their_own_results(name, request):
+    model = request.getfixturevalue(name)
+    texts = ["The cat sat on the mat.", "Dogs bark.", "It was warm there, by the river bank, all day."]
+    alone = [model.trace(text) for text in texts]
+    start, found = threading.Barrier(len(texts)), {}
+
+    def read(place):
+        traces = []
+        for _ in range(15):
+            start.wait(timeout=60)
+            traces.append(model.trace(texts[place]))
+        found[place] = traces
+
+    threads = [threading.Thread(target=read, args=(place,)) for place in range(len(texts))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for place, expected in enumerate(alone):
+        assert len(found[place]) == 15
+        for trace in found[place]:
+            assert trace.tokens.text == expected.tokens.text
+            for (field, one, _), (_, other, _) in zip(trace.arrays(), expected.arrays(), strict=True):
+                assert np.abs(one - other).max() <= 1e-5, field
+
+
+# Devices
+
+
+class FullDevice:
+    """A reader whose memory is full. "cpu:0" is another name of the CPU, so that no accelerator is needed."""
+
+    def __init__(self, error):
+        self.error, self.asked = error, 0
+
+    def __call__(self, ids, segment):
+        self.asked += 1
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    "error", [torch.OutOfMemoryError("CUDA out of memory."), RuntimeError("MPS backend out of memory (…)")], ids=repr
+)
+def test_out_of_memory_on_an_accelerator_leaves_the_work_to_the_cpu(error):
+    encoder, full = tiny_encoder(), FullDevice(error)
+    model = scratch_model(encoder, (Reader("cpu:0", full), Reader("cpu", encoder.trace)))
+    trace, expected = model.trace("the cat sat"), scratch_model(encoder).trace("the cat sat")
+    assert (trace.device, full.asked) == ("cpu", 1)
+    assert np.array_equal(trace.layers[-1].hidden, expected.layers[-1].hidden)
+    model.trace("the cat")
+    assert full.asked == 2  # a shorter text may fit again
+
+
+def test_other_errors_of_an_accelerator_are_not_hidden():
+    encoder = tiny_encoder()
+    model = scratch_model(encoder, (Reader("cpu:0", FullDevice(RuntimeError("lost"))), Reader("cpu", encoder.trace)))
+    with pytest.raises(RuntimeError, match="lost"):
+        model.trace("the cat")
+
+
+def test_a_model_that_does_not_fit_an_accelerator_stays_on_the_cpu(monkeypatch):
+    def full(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    monkeypatch.setattr(models, "accelerator", lambda: "cuda")
+    monkeypatch.setattr(nn.Module, "to", full)
+    assert load("scratch-untrained", "cuda").trace("a cat").device == "cpu"
+
+
+def test_a_model_that_fits_but_cannot_work_on_an_accelerator_stays_on_the_cpu(monkeypatch):
+    readings, trace = [], Encoder.trace
+
+    def once(self, *arguments):
+        readings.append(arguments)
+        if len(readings) == 2:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return trace(self, *arguments)
+
+    monkeypatch.setattr(models, "accelerator", lambda: "cpu:0")
+    monkeypatch.setattr(Encoder, "trace", once)
+    assert load("scratch-untrained", "cpu:0").trace("a cat").device == "cpu"
+    assert len(readings) == 3
+
+
+def test_an_accelerator_is_asked_first_and_named(monkeypatch):
+    monkeypatch.setattr(models, "accelerator", lambda: "cpu:0")
+    assert load("scratch-untrained", "cpu:0").trace("a cat").device == "cpu:0"
+
+
+@pytest.mark.parametrize("device", ["cuda", "mps", "toaster"])
+def test_a_device_that_is_not_there_is_told_in_one_sentence(monkeypatch, device):
+    monkeypatch.setattr(models, "accelerator", lambda: None)
+    assert f"no “{device}” device" in told("scratch-untrained", device)
+
+
+@pytest.mark.skipif(accelerator() is None, reason="no accelerator on this machine")
+@pytest.mark.parametrize("name", ["scratch-untrained", "minilm"])
+def test_an_accelerator_computes_what_the_cpu_does(name):
+    found, expected = load(name, accelerator()).trace(TEXT, PAIR), load(name).trace(TEXT, PAIR)
+    assert found.device == accelerator()
+    for (field, one, _), (_, other, _) in zip(found.arrays(), expected.arrays(), strict=True):
+        assert np.abs(one - other).max() <= 1e-3 * max(1, np.abs(other).max()), field
+
+
+# Names, folders, and what is said when there is nothing
+
+
+def told(name, device="cpu"):
+    """What a learner is told instead of a model: one plain sentence."""
+    with pytest.raises(ModelError) as error:
+        load(name, device, download=False)
+    sentence = str(error.value)
+    assert sentence.endswith(".")
+    assert not {"\n", "Traceback", "Error"} & {*sentence, *sentence.split()}
+    return sentence
+
+
+@pytest.mark.parametrize(
+    "name", ["unheard", "../../etc/passwd", "/etc/passwd", "a/b/c", "\x00", "x" * 5_000, "models/\x00", "<script>"]
+)
+def test_an_unknown_name_is_told_with_the_names_there_are(name):
+    sentence = told(name)
+    assert "There is no model" in sentence
+    assert all(known in sentence for known in catalogue())
+
+
+def test_a_missing_or_empty_folder_is_told(tmp_path, monkeypatch):
+    (tmp_path / "empty").mkdir()
+    monkeypatch.setenv("ENCODER_LENS_MODELS", str(tmp_path))
+    assert "config.json is missing" in told("empty")
+    entry = dataclasses.replace(catalogue()["empty"], folder=tmp_path / "gone")
+    monkeypatch.setattr(models, "catalogue", lambda: {"gone": entry})
+    assert told("gone") == "There is no model folder “gone”."
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda folder: (folder / "config.json").write_text("{"), "config.json"),
+        (lambda folder: edit_config(folder, model_type="gpt2"), "supported are bert, roberta"),
+        (lambda folder: edit_config(folder, is_decoder=True), "decoder"),
+        (lambda folder: (folder / "model.safetensors").unlink(), "weights are missing"),
+        (lambda folder: (folder / "model.safetensors").write_bytes(b"\x08"), "damaged"),
+        (lambda folder: (folder / "tokenizer.json").unlink(), "holds no tokenizer"),
+        (lambda folder: (folder / "tokenizer.json").write_text("{"), "holds no tokenizer"),
+    ],
+    ids=["config", "family", "decoder", "no weights", "truncated", "no tokenizer", "broken tokenizer"],
+)
+def test_a_spoilt_folder_is_told_and_not_loaded(tiny_folder, spoil, said):
+    assert len(load(str(tiny_folder)).trace("the cat").layers) == 2
+    spoil(tiny_folder)
+    assert said in told(str(tiny_folder))
+
+
+def test_a_tokenizer_that_knows_more_than_its_model_is_told(tmp_path):
+    save_tiny(tmp_path, vocab_size=20)
+    assert "knows more pieces than its model has embeddings" in told(str(tmp_path))
+
+
+def test_weights_that_are_not_the_published_ones_are_refused(tmp_path, monkeypatch):
+    folder = shutil.copytree(minilm_folder(), tmp_path / "model")
+    entry = dataclasses.replace(catalogue()["minilm"], folder=folder)
+    monkeypatch.setattr(models, "catalogue", lambda: {"minilm": entry})
+    weights = folder / "model.safetensors"
+    with weights.open("r+b") as file:
+        file.seek(40_000_000)
+        byte = file.read(1)[0]
+        file.seek(40_000_000)
+        file.write(bytes([byte ^ 1]))
+    assert told("minilm") == "The embedded model's weights are not the published ones: their SHA-256 differs."
+    weights.unlink()
+    assert "weights are missing; install the requirements again" in told("minilm")
+
+
+def test_folders_put_beside_the_built_in_models_are_on_offer(tmp_path, monkeypatch):
+    monkeypatch.setenv("ENCODER_LENS_MODELS", str(tmp_path))
+    save_tiny(tmp_path / "our-electra", "electra")
+    save_tiny(tmp_path / "a-roberta", "roberta")
+    (tmp_path / "notes.txt").write_text("no model")
+    assert list(catalogue()) == [*(entry.name for entry in BUILT_IN), "a-roberta", "our-electra"]
+    model = load("our-electra")
+    assert (model.card.name, model.card.width, model.card.heads) == ("our-electra", 12, 3)
+    assert len(model.trace("the cat").layers) == 2
+
+
+def test_a_folder_cannot_take_the_name_of_a_built_in_model(tmp_path, monkeypatch):
+    monkeypatch.setenv("ENCODER_LENS_MODELS", str(tmp_path))
+    save_tiny(tmp_path / "minilm")
+    assert catalogue()["minilm"] == next(entry for entry in BUILT_IN if entry.name == "minilm")
+    assert len(catalogue()) == len(BUILT_IN)
+
+
+def test_a_models_folder_that_is_not_there_offers_nothing(tmp_path, monkeypatch):
+    monkeypatch.setenv("ENCODER_LENS_MODELS", str(tmp_path / "gone"))
+    assert list(catalogue()) == [entry.name for entry in BUILT_IN]
+
+
+@pytest.mark.parametrize("name", ["bert-base-uncased", "school/unheard", "../etc"])
+def test_a_hub_model_that_is_not_on_this_machine_says_what_it_needs(tmp_path, monkeypatch, name):
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    assert "has to be downloaded once, with internet" in told(name)
+
+
+def test_a_download_without_internet_is_told_in_one_sentence(tmp_path, monkeypatch):
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(ModelError, match=r"^This server is set to work without internet .*\.$"):
+        load("school/unheard")
+
+
+def test_a_hub_model_that_is_on_this_machine_is_loaded_without_asking(tmp_path, monkeypatch):
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    home = tmp_path / "models--school--tiny"
+    save_tiny(home / "snapshots" / "abc", "distilbert")
+    (home / "refs").mkdir()
+    (home / "refs" / "main").write_text("abc")
+    model = load("school/tiny", download=False)
+    assert (model.card.name, model.card.source) == ("school/tiny", "school/tiny")
+    assert len(model.trace("the cat").layers) == 2
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_card_of_a_pretrained_model_is_its_configuration(tmp_path, family):
+    card = load(str(save_tiny(tmp_path / "tiny", family))).card
+    assert (card.name, card.source, card.layers, card.heads, card.width) == ("tiny", "pretrained", 2, 3, 12)
+    assert (card.ffn_width, card.vocabulary) == (20, 120)
+    assert card.tokenizer == type(tiny_tokenizer(family).model).__name__
