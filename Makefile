@@ -4,6 +4,8 @@
 PYTHON ?= python3
 PORT ?= 8501
 BIN := .venv/bin
+# Before anything imports torch: waiting threads sleep instead of spinning (encoder/__init__.py says why).
+export OMP_WAIT_POLICY ?= passive
 
 .PHONY: run test check bench clean
 

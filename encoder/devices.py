@@ -21,8 +21,9 @@ def synchronize(device: str) -> None:
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:
-    # MPS raises a plain RuntimeError that says so.
-    return isinstance(error, torch.OutOfMemoryError) or "out of memory" in str(error).lower()
+    # MPS and cuBLAS raise plain RuntimeErrors that say so in their own words.
+    said = str(error).lower()
+    return isinstance(error, torch.OutOfMemoryError) or "out of memory" in said or "alloc_failed" in said
 
 
 def free_memory(device: str) -> None:

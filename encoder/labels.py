@@ -11,6 +11,8 @@ def visible(token: str, longest: int = LONGEST) -> str:
 
 
 def _sign(character: str) -> str:
+    if character == " ":  # byte-level tokens begin with the space before a word
+        return "␣"
     if character.isprintable() or character in JOINERS:
         return character
     code = ord(character)

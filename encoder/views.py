@@ -26,10 +26,10 @@ def whole_words(trace: Trace) -> Trace:
     first = np.array([np.flatnonzero(group == word)[0] for word in range(group.max() + 1)])
     joined = Tokens(
         text=tuple(_join([tokens.text[i] for i in np.flatnonzero(group == word)]) for word in range(len(first))),
-        word=tokens.word[first],
-        segment=tokens.segment[first],
-        special=tokens.special[first],
-        span=np.array([_span(tokens, np.flatnonzero(group == word)) for word in range(len(first))]).reshape(-1, 2),
+        word=read_only(tokens.word[first]),
+        segment=read_only(tokens.segment[first]),
+        special=read_only(tokens.special[first]),
+        span=read_only(np.array([_span(tokens, np.flatnonzero(group == word)) for word in range(len(first))])),
         left_out=tokens.left_out,
     )
     return _rebuild(trace, joined, merge)
@@ -50,10 +50,10 @@ def without_special(trace: Trace) -> Trace:
 
     rest = Tokens(
         text=tuple(tokens.text[i] for i in kept),
-        word=tokens.word[kept],
-        segment=tokens.segment[kept],
-        special=tokens.special[kept],
-        span=tokens.span[kept],
+        word=read_only(tokens.word[kept]),
+        segment=read_only(tokens.segment[kept]),
+        special=read_only(tokens.special[kept]),
+        span=read_only(tokens.span[kept]),
         left_out=tokens.left_out,
     )
     return _rebuild(trace, rest, keep)

@@ -11,6 +11,8 @@ prose.title(
 )
 switch("attention_view", VIEWS)
 view = state.get("attention_view")
+if view != "maps":
+    prose.more("How to read BertViz", "bertviz")
 
 for column in columns():
     with column:

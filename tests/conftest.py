@@ -7,6 +7,8 @@ import pytest
 # Before any import of a library that would ask: no test needs the network.
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ["OMP_NUM_THREADS"] = "1"  # the workers share the cores already; more threads would wait for each other
 
 
 @pytest.fixture(scope="session")

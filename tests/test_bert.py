@@ -69,6 +69,7 @@ def reference(network, family, ids, segment):
         else torch.zeros_like(token),
         "embedding.output": result.hidden_states[0],
     }
+    as_they_are = ("attention_output", "after_attention", "preactivation", "ffn_output")
     for number, attention in enumerate(result.attentions):
         boxes = boxes_of_distilbert(number) if family == "distilbert" else boxes_of_bert(number)
         query, key, value = (heads_of(out[boxes[name]], attention) for name in ("query", "key", "value"))
@@ -78,7 +79,7 @@ def reference(network, family, ids, segment):
             "context": heads_of(into[boxes["attention_output"]], attention),
             "neurons": into[boxes["ffn_output"]],
             "hidden": result.hidden_states[number + 1],
-            **{name: out[boxes[name]] for name in ("attention_output", "after_attention", "preactivation", "ffn_output")},
+            **{name: out[boxes[name]] for name in as_they_are},
         }  # fmt: skip
         fields |= {f"layers.{number}.{name}": value for name, value in found.items()}
     assert torch.equal(result.last_hidden_state, result.hidden_states[-1])

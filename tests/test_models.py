@@ -21,7 +21,7 @@ from encoder.errors import ModelError
 from encoder.model import PRESETS, Encoder
 from encoder.models import Model, Reader, load
 from encoder.tokens import Tokenizer
-from encoder.trace import EMBEDDING_AXES, LAYER_AXES, ModelCard, read_only
+from encoder.trace import EMBEDDING_AXES, LAYER_AXES, ModelCard
 from tests.tiny import FAMILIES, edit_config, save_tiny, shaken, tiny_config, tiny_network, tiny_tokenizer, wordpiece
 
 FROM_SCRATCH = [entry.name for entry in BUILT_IN if entry.preset]
@@ -109,12 +109,6 @@ def test_arrays_of_a_trace_cannot_be_written_to(minilm):
     assert trace.nbytes == sum(array.nbytes for array in stored) + sum(
         getattr(trace.tokens, name).nbytes for name in ("word", "segment", "special", "span")
     )
-
-
-def test_read_only_closes_the_array_it_was_given():
-    array = np.zeros(3)
-    assert read_only(array) is array
-    assert not array.flags.writeable
 
 
 @pytest.mark.parametrize("kind", ["post", "pre", "none", "sinusoidal", *FAMILIES])

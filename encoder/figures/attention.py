@@ -24,10 +24,12 @@ def all_heads(attention: Array, tokens: Sequence[str], colour: str, chosen: int,
         axis = str(head + 1) if head else ""
         across, down = (column / columns, (column + 0.93) / columns), (1 - (row + 0.86) / rows, 1 - row / rows)
         layout[f"xaxis{axis}"] = {
-            "domain": across, "anchor": f"y{axis}", "showticklabels": row == rows - 1, "tickangle": -90,
+            "type": "category", "domain": across, "anchor": f"y{axis}", "tickangle": -90,
+            "showticklabels": row == rows - 1,
         }  # fmt: skip
         layout[f"yaxis{axis}"] = {
-            "domain": down, "anchor": f"x{axis}", "showticklabels": column == 0, "autorange": "reversed",
+            "type": "category", "domain": down, "anchor": f"x{axis}", "autorange": "reversed",
+            "showticklabels": column == 0,
         }  # fmt: skip
         maps.append({
             "type": "heatmap", "z": attention[head], "x": names, "y": names, "coloraxis": "coloraxis",
@@ -47,8 +49,8 @@ def one_head(attention: Array, tokens: Sequence[str], colour: str) -> go.Figure:
     figure = go.Figure(heat(attention, names, names, scale, zmin=0, zmax=1, colorbar=bar, hovertemplate=hover))
     if len(names) <= MOST_NUMBERS:
         figure.add_trace(_numbers(attention, names))
-    figure.update_xaxes(title_text=TO, tickangle=-60)
-    figure.update_yaxes(title_text=FROM, autorange="reversed")
+    figure.update_xaxes(type="category", title_text=TO, tickangle=-60)
+    figure.update_yaxes(type="category", title_text=FROM, autorange="reversed")
     return finish(figure, height=480)
 
 
@@ -63,9 +65,11 @@ def _numbers(attention: Array, names: Sequence[str]) -> go.Scatter:
         for column, weight in zip(names, line, strict=True)
         if weight >= 0.005
     ]
-    rows, columns, weights = zip(*cells, strict=True)
-    text = [f"{weight:.2f}".removeprefix("0") for weight in weights]
-    return go.Scatter(x=columns, y=rows, text=text, mode="text", textfont={"size": 10}, hoverinfo="skip")
+    return go.Scatter(
+        x=[column for _, column, _ in cells], y=[row for row, _, _ in cells],
+        text=[f"{weight:.2f}".removeprefix("0") for _, _, weight in cells],
+        mode="text", textfont={"size": 10}, hoverinfo="skip",
+    )  # fmt: skip
 
 
 def _head_title(head: int, columns: int, rows: int, bold: bool) -> dict[str, object]:

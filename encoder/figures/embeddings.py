@@ -6,6 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from encoder.figures.style import GREY, colour_bar, finish, labels, reach_of, rgba, signed_heat
+from encoder.labels import visible
 from encoder.maps import Places
 from encoder.trace import Array, EmbeddingTrace
 
@@ -40,7 +41,7 @@ def sum_strips(embedding: EmbeddingTrace, tokens: Sequence[str]) -> go.Figure:
             for name, length in zip(names, lengths, strict=True)
         ]
     figure.update_layout(annotations=titles)
-    figure.update_yaxes(autorange="reversed")
+    figure.update_yaxes(type="category", autorange="reversed")
     return finish(figure, height=90 + max(10, min(24, 420 // len(names))) * len(names), margin={"t": 44, "r": 36})
 
 
@@ -49,8 +50,8 @@ def similarity(cosines: Array, tokens: Sequence[str]) -> go.Figure:
     names = labels(tokens)
     hover = "%{y}<br>%{x}<br>cosine %{z:.3f}<extra></extra>"
     figure = go.Figure(signed_heat(cosines, names, names, 1, colorbar=colour_bar("cosine"), hovertemplate=hover))
-    figure.update_xaxes(tickangle=-60)
-    figure.update_yaxes(autorange="reversed")
+    figure.update_xaxes(type="category", tickangle=-60)
+    figure.update_yaxes(type="category", autorange="reversed")
     return finish(figure, height=460)
 
 
@@ -66,9 +67,13 @@ def map_of(places: Places, level: int, tokens: Sequence[str], colour: str) -> go
     }
     if len(axes) == 3:
         x, y, z = places.at[level].T
+        # WebGL knows tags but no &lt;, and an invisible space is enough to spoil a tag.
+        marks["text"] = [visible(token).replace("<", "<\u200b") for token in tokens]
         figure = go.Figure(go.Scatter3d(x=x, y=y, z=z, marker={"size": 4, "color": colour}, **marks))
+        # Walls would cut off the tokens near them.
+        wall = {"showbackground": False, "gridcolor": GREY}
         scene = {
-            f"{name}axis": {"title": title, "range": limits}
+            f"{name}axis": {"title": title, "range": limits, **wall}
             for name, title, limits in zip("xyz", axes, reach, strict=True)
         }
         figure.update_layout(scene={**scene, "aspectmode": "cube"})

@@ -22,7 +22,7 @@ def neuron_map(layer: LayerTrace, tokens: Sequence[str], before: bool) -> go.Fig
     bar = colour_bar("preactivation" if before else "activation")
     names = neuron_names(neurons)
     figure = go.Figure(signed_heat(values, names, labels(tokens), reach_of(values), colorbar=bar, hovertemplate=hover))
-    figure.update_xaxes(tickangle=-60)
+    figure.update_xaxes(type="category", tickangle=-60)
     figure.update_yaxes(autorange="reversed")
     return finish(figure, height=120 + 15 * len(neurons))
 
@@ -72,5 +72,5 @@ def _ranking(values: Array, names: Sequence[str], colour: str) -> go.Figure:
     )
     figure = go.Figure(bars)
     figure.update_xaxes(title_text="activation")
-    figure.update_yaxes(autorange="reversed")
+    figure.update_yaxes(type="category", autorange="reversed")
     return finish(figure, height=80 + 22 * len(names))

@@ -18,7 +18,7 @@ def quantity_map(values: Array, columns: Sequence[str], colour: str, quantity: Q
     figure = go.Figure(
         heat(values, names, labels(columns), scale, zmin=low, zmax=high, colorbar=bar, hovertemplate=hover)
     )
-    figure.update_xaxes(tickangle=-60)
+    figure.update_xaxes(type="category", tickangle=-60)
     return finish(figure, height=max(240, 110 + 30 * len(names)))
 
 

@@ -18,6 +18,7 @@ from encoder.trace import Array
 LEFT, RIGHT, GREY = "#0072B2", "#D55E00", "#8A8F98"
 
 Scale = list[tuple[float, str]]
+Figure = go.Figure
 
 
 def rgba(colour: str, alpha: float) -> str:
@@ -37,7 +38,8 @@ SIGNED_SCALE: Scale = [(0.0, rgba(LEFT, 1)), (0.5, rgba(LEFT, 0)), (0.5, rgba(RI
 def labels(tokens: Sequence[str]) -> list[str]:
     """Tokens as axis categories: safe to draw, at most 24 characters, and each its own.
 
-    Plotly would draw a token that comes twice only once; invisible spaces keep the second apart.
+    Plotly would draw a token that comes twice only once; invisible spaces keep the second apart. Axes of tokens
+    are of type category: Plotly would place "7" or "2020" by number.
     """
     seen: Counter[str] = Counter()
     names = []

@@ -5,12 +5,11 @@ from contextlib import contextmanager
 from html import escape
 from typing import Any
 
-import plotly.graph_objects as go
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from encoder.errors import ModelError
-from encoder.figures.style import LEFT, RIGHT
+from encoder.figures.style import LEFT, RIGHT, Figure
 from encoder.labels import visible
 from encoder.maps import Places, Space
 from encoder.measures import most_active
@@ -84,7 +83,7 @@ class Column:
             st.info(str(error), icon=":material/edit:")
             return None
 
-    def show(self, figure: go.Figure, alt: str) -> None:
+    def show(self, figure: Figure, alt: str) -> None:
         """Draw a figure; `alt` says in words what it shows, for whoever cannot see it."""
         self._charts += 1
         draw(figure, f"{self.trace.model.name}: {alt}", f"chart-{self.side}-{self._charts}")
@@ -107,7 +106,7 @@ class Column:
         return number - 1
 
 
-def draw(figure: go.Figure, alt: str, key: str) -> None:
+def draw(figure: Figure, alt: str, key: str) -> None:
     """Draw a figure with words for whoever cannot see it."""
     st.plotly_chart(figure, key=key, alt=alt, config={"displaylogo": False, "displayModeBar": False})
 

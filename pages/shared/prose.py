@@ -27,6 +27,12 @@ def title(name: str, why: str, explain: str) -> None:
         st.info(note, icon=":material/info:")
 
 
+def more(label: str, explain: str) -> None:
+    """One explanation in assets/explain/, folded until somebody asks."""
+    with st.expander(label):
+        st.markdown(asset(f"explain/{explain}.md"))
+
+
 @cache
 def asset(name: str) -> str:
     """The text of a file in assets/."""

@@ -2,15 +2,15 @@
 
 import json
 from functools import cache
-from typing import Any
 
 import streamlit as st
 
-from encoder.catalogue import catalogue
+from encoder.catalogue import Entry, catalogue
 from pages.shared import prose, state, traces
 from pages.shared.state import Side
 
 NAMES: dict[Side, str] = {"a": "Left", "b": "Right"}
+ARTICLES = ("first-article", "second-article")
 
 
 def question() -> None:
@@ -87,11 +87,16 @@ def _is_asked(example: dict[str, str]) -> bool:
 
 def _model(side: Side) -> None:
     entries = catalogue()
-    chosen: Any = traces.entry(side)
+    chosen = traces.entry(side)
     state.mirror(
         st.selectbox, side, NAMES[side], chosen.name, options=list(entries),
-        format_func=lambda name: entries[name].label, help=prose.plain(chosen.about),
+        format_func=lambda name: entries[name].label, help=_about_model(chosen),
     )  # fmt: skip
+
+
+def _about_model(entry: Entry) -> str:
+    """The two articles' encoders have an explanation of their own."""
+    return _about(entry.name.replace("-", "_")) if entry.name in ARTICLES else prose.plain(entry.about)
 
 
 def _about(topic: str) -> str:

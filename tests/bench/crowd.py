@@ -9,14 +9,15 @@ from dataclasses import dataclass, field
 from tests.bench import texts
 from tests.bench.clock import percentile
 from tests.bench.report import Row
-from tests.bench.server import APP, Server, serve
+from tests.bench.server import APP, ECHO, Server, serve
 from tests.bench.turns import pages, said
 from tests.bench.visitor import Turn, visit
 
 PEOPLE = 30
 PAUSE = 5.0  # seconds between a person's texts, on average
 SECONDS = float(os.environ.get("BENCH_CROWD_SECONDS", "120"))  # shorter for trying out
-JOINING = min(5.0, SECONDS / 4)  # seconds within which all have opened their page
+REFERENCE = SECONDS / 4  # seconds of the same crowd at the echo app: what the machine itself makes them wait
+JOINING = min(5.0, SECONDS / 8)  # seconds within which all have opened their page
 DEFAULT_SHARE = 0.6  # of the people stay on the default page
 
 
@@ -38,13 +39,19 @@ def rows() -> Iterator[Row]:
     """Response times in the crowd, what went wrong, and whether the server's memory stays flat."""
     with serve(APP, cores=2) as server:
         titles = pages(server.port)  # this visit also loads the models
-        heard = asyncio.run(_class(server, titles))
+        heard = asyncio.run(_class(server, titles, SECONDS))
+    with serve(ECHO, cores=2) as server:
+        echo = asyncio.run(_class(server, {"": "Echo"}, REFERENCE)).turns["Echo"]
     every = [seconds * 1e3 for some in heard.turns.values() for seconds in some]
     if not every:
         raise RuntimeError(f"nobody got an answer: {'; '.join(heard.errors[:1])}")
     what = f"{PEOPLE} people, a text every {PAUSE:g} s, {SECONDS:g} s"
     yield Row("crowd", f"{what}: median turn", percentile(every, 0.5), note=f"{len(every)} turns")
     yield Row("crowd", f"{what}: p95", percentile(every, 0.95), target=500)
+    if echo:
+        yield Row(
+            "crowd", f"  the echo app, {REFERENCE:g} s: p95", percentile(echo, 0.95) * 1e3, note=f"{len(echo)} turns"
+        )
     for title, some in heard.turns.items():
         if not some:
             continue  # a short trial leaves pages without a text
@@ -57,12 +64,12 @@ def rows() -> Iterator[Row]:
     yield Row("crowd", "server's memory at the end ÷ at half time", end, half, unit="MB", target=1.1)
 
 
-async def _class(server: Server, titles: dict[str, str]) -> Heard:
+async def _class(server: Server, titles: dict[str, str], seconds: float) -> Heard:
     heard = Heard(turns={title: [] for title in titles.values()})
-    until = asyncio.get_running_loop().time() + SECONDS
+    until = asyncio.get_running_loop().time() + seconds
     paths = _seats(list(titles))
     people = [_person(server, number, path, titles[path], until, heard) for number, path in enumerate(paths)]
-    await asyncio.gather(_watch(server, heard), *people)
+    await asyncio.gather(_watch(server, seconds, heard), *people)
     return heard
 
 
@@ -90,7 +97,7 @@ async def _person(server: Server, number: int, path: str, title: str, until: flo
         heard.errors.append(f"{type(error).__name__}: {error}")
 
 
-async def _watch(server: Server, heard: Heard) -> None:
+async def _watch(server: Server, seconds: float, heard: Heard) -> None:
     for moment in ("half", "end"):
-        await asyncio.sleep(SECONDS / 2 - 0.1)
+        await asyncio.sleep(seconds / 2 - 0.1)
         heard.resident[moment] = server.resident()
