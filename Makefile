@@ -21,6 +21,7 @@ check: .venv/development
 	$(BIN)/mypy
 
 bench: .venv/development .venv/browser
+	-$(BIN)/python -m pip install --quiet -r tests/bench/requirements.txt
 	$(BIN)/python -m tests.bench
 
 clean:

@@ -6,7 +6,7 @@ threads may walk one model at once.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -115,21 +115,26 @@ def take_apart(model: "PreTrainedModel") -> Parts:
     return Parts(_embedding(body), layers, config["num_attention_heads"], config["hidden_act"])
 
 
-def walk(parts: Parts, ids: Tensor, segment: Tensor) -> tuple[EmbeddingStates, list[LayerStates]]:
-    """Every intermediate of one reading, by value. ids, segment: [batch, token], without padding."""
+def walk(parts: Parts, ids: Tensor, segment: Tensor) -> tuple[EmbeddingStates, Iterator[LayerStates]]:
+    """Every intermediate of one reading, by value. ids, segment: [batch, token], without padding.
+
+    Layers are computed as they are asked for, so that a caller who drops the scores of one makes room for the next.
+    """
     boxes = parts.embedding
     token = boxes.token(ids)  # [batch, token, model]
     position = boxes.position(boxes.position_of(ids))
     which = _segment_vectors(boxes, segment, token)
     # Summed in the library's own order, so that not even rounding differs.
     hidden = boxes.norm(token + which + position)
-    embedding = EmbeddingStates(token, position, which, hidden)
-    layers = []
+    return EmbeddingStates(token, position, which, hidden), _walk_layers(parts, hidden)
+
+
+def _walk_layers(parts: Parts, hidden: Tensor) -> Iterator[LayerStates]:
     for layer in parts.layers:
         states = _walk_layer(layer, parts, hidden)
-        layers.append(states)
         hidden = states.hidden
-    return embedding, layers
+        yield states
+        del states  # or this frame would keep its scores alive while the next layer computes
 
 
 def _walk_layer(layer: LayerParts, parts: Parts, hidden: Tensor) -> LayerStates:

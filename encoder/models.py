@@ -9,7 +9,7 @@ import copy
 import hashlib
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -33,7 +33,7 @@ __all__ = ["DEFAULT_LIMIT", "Model", "catalogue", "load"]
 DEFAULT_LIMIT = 128  # tokens; enough for a paragraph, and attention for a whole class stays small
 SEED = 2017  # of the untrained encoders, so that everybody in the room sees the same numbers
 
-Walk = Callable[[Tensor, Tensor], tuple[EmbeddingStates, list[LayerStates]]]  # (ids, segment), each [batch, token]
+Walk = Callable[[Tensor, Tensor], tuple[EmbeddingStates, Iterable[LayerStates]]]  # (ids, segment), each [batch, token]
 
 
 @dataclass(frozen=True)
@@ -79,16 +79,11 @@ class Model:
         with torch.inference_mode():
             segment = torch.tensor(tokens.segment[None], device=reader.device)
             embedding, layers = reader.walk(torch.tensor([ids], device=reader.device), segment)
+            layer_traces = tuple(map(self._layer_trace, layers))
             synchronize(reader.device)
             seconds = perf_counter() - start
-            return Trace(
-                model=self.card,
-                tokens=tokens,
-                embedding=EmbeddingTrace(*map(_array, embedding)),
-                layers=tuple(self._layer_trace(states) for states in layers),
-                seconds=seconds,
-                device=reader.device,
-            )
+            embedding_trace = EmbeddingTrace(*map(_array, embedding))
+        return Trace(self.card, tokens, embedding_trace, layer_traces, seconds, reader.device)
 
     def _layer_trace(self, states: LayerStates) -> LayerTrace:
         arrays = {name: _array(tensor) for name, tensor in states._asdict().items() if name != "scores"}
@@ -170,7 +165,8 @@ def _warm_reader(device: str, walk: Walk) -> Reader:
     # The first reading on a device sets up its libraries; nobody's milliseconds should show that.
     with torch.inference_mode():
         one = torch.zeros((1, 1), dtype=torch.long, device=device)
-        walk(one, one)
+        _, layers = walk(one, one)
+        list(layers)
     return Reader(device, walk)
 
 

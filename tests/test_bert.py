@@ -203,6 +203,7 @@ def test_other_activations_are_walked_all_the_same():
     ids = torch.tensor([[5, 9, 12, 7, 3]])
     with torch.inference_mode():
         _, layers = walk(take_apart(network), ids, torch.zeros_like(ids))
+        layers = list(layers)
         assert (layers[-1].hidden - network(ids).last_hidden_state).abs().max() <= 1e-5
 
 
@@ -213,6 +214,7 @@ def test_a_model_with_a_head_on_top_is_taken_apart_like_its_encoder():
     ids = torch.tensor([[5, 9, 12, 7, 3]])
     with torch.inference_mode():
         _, layers = walk(take_apart(whole), ids, torch.zeros_like(ids))
+        layers = list(layers)
         assert (layers[-1].hidden - whole.base_model(ids).last_hidden_state).abs().max() <= 1e-5
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 Kind = TypeVar("Kind", Trace, Places)
 
-CACHE_BYTES = 512 * 2**20  # one trace of BERT base at 512 tokens takes about 400 MB, of MiniLM at 16 tokens 2 MB
+CACHE_BYTES = 640 * 2**20  # one trace of BERT base at 512 tokens takes about 450 MB, of MiniLM at 16 tokens 2 MB
 MODELS = 8  # kept in memory at once
 
 
@@ -31,7 +31,8 @@ def _models() -> "Store[Model]":
 
 @st.cache_resource(show_spinner=False)
 def _readings() -> "Store[Trace | Places]":
-    return Store(CACHE_BYTES, lambda reading: reading.nbytes)
+    # The allocator needs some of the bound for itself: memory between arrays of many sizes cannot all be used again.
+    return Store(CACHE_BYTES * 7 // 8, lambda reading: reading.nbytes)
 
 
 def entry(side: Side) -> Entry:

@@ -1,0 +1,144 @@
+"""The app, driven as a person would drive it: pages opened, widgets moved, then read as a person would read them."""
+
+import base64
+import json
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from streamlit.components.v2.component_manager import BidiComponentManager
+from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1.element_tree import Block
+
+APP = Path(__file__).parent.parent / "app.py"
+PAGES = ("side_by_side", "embeddings", "attention", "feed_forward", "layers")
+SECONDS = 120  # the first run of a process imports torch and loads both models, on a machine that may be busy
+
+# Every choice of a page that changes what it draws: (page, address).
+VIEWS = [
+    ("side_by_side", {}),
+    *(("embeddings", {"embedding_view": view}) for view in ("sum", "similarity", "path")),
+    *(("embeddings", {"embedding_view": "map", "space": space}) for space in ("2d", "3d", "tsne")),
+    *(("attention", {"attention_view": view}) for view in ("maps", "head", "model", "neuron")),
+    *(("feed_forward", {"neuron_view": view}) for view in ("before", "after")),
+    *(("layers", {"quantity": name}) for name in (
+        "size", "change", "departure", "alike", "silent", "entropy", "distance", "previous", "special",
+    )),
+]  # fmt: skip
+
+
+def view_name(page: str, address: dict[str, str]) -> str:
+    return "-".join([page, *address.values()])
+
+
+def start(**address: str) -> AppTest:
+    """A new visitor, on the first page."""
+    app = AppTest.from_file(APP, default_timeout=SECONDS)
+    app._bidi_component_manager = _components()
+    app.query_params.update(address)
+    return app.run()
+
+
+def open_page(page: str, **address: str) -> AppTest:
+    """A new visitor who goes to a page by its address."""
+    # A cold AppTest does not know st.navigation's pages yet and would draw one without the frame around it.
+    app = start()
+    app.query_params.update(address)
+    return app.switch_page(f"pages/{page}.py").run()
+
+
+def go(app: AppTest, page: str) -> AppTest:
+    """To another page by the navigation, which leaves the address empty."""
+    app.query_params.clear()
+    return app.switch_page(f"pages/{page}.py").run()
+
+
+def ask(app: AppTest, text: str) -> AppTest:
+    return app.text_area(key="pick.text").set_value(text).run()
+
+
+def fine(app: AppTest) -> bool:
+    """Whether the page was drawn to its end, without a stack trace or Streamlit's red box."""
+    return not app.exception and not app.error and "every number on this page" in said(app.main)
+
+
+def half(app: AppTest, side: str) -> Block:
+    """The column of the left ("a") or right ("b") model."""
+    for node in app.main:
+        if isinstance(node, Block) and any(
+            child.type == "html" and f'class="model {side}"' in child.value for child in node.children.values()
+        ):
+            return node
+    raise KeyError(f"There is no column {side}.")
+
+
+def said(part: AppTest | Block) -> str:
+    """All captions, notes and warnings, one a line."""
+    kinds = ("caption", "markdown", "info", "warning", "error")
+    return "\n".join(element.value for kind in kinds for element in part.get(kind))
+
+
+def charts(app: AppTest, side: str = "") -> dict[str, dict[str, Any]]:
+    """Plotly's JSON of every chart, or of one column's, by key: chart-a-1, chart-a-2, …"""
+    found = {str(chart.key): json.loads(chart.proto.spec) for chart in app.get("plotly_chart")}
+    return {key: spec for key, spec in found.items() if key.startswith(f"chart-{side}") or not side}
+
+
+def drawn(spec: dict[str, Any], number: int = 0) -> np.ndarray:
+    """The numbers of a heat map."""
+    return numbers(spec["data"][number]["z"])
+
+
+def numbers(packed: Any) -> np.ndarray:
+    """An array as Plotly sends it: a list, or base64 with a type and a shape."""
+    if not isinstance(packed, dict):
+        return np.array(packed, dtype=float)
+    array = np.frombuffer(base64.b64decode(packed["bdata"]), packed["dtype"])
+    return array.reshape([int(size) for size in packed["shape"].split(",")]) if "shape" in packed else array
+
+
+def names(labels: list[str]) -> list[str]:
+    """Axis labels without the invisible spaces that keep equal ones apart."""
+    return [label.rstrip("\u200b") for label in labels]
+
+
+def markdown(app: AppTest) -> str:
+    """Everything that the browser reads as Markdown: bodies, labels, tooltips; not values, HTML, figures or frames."""
+    nodes = [node for part in (app.main, app.sidebar) for node in part]
+    read = [node.proto for node in nodes if node.type not in ("html", "iframe", "plotly_chart", "main", "sidebar")]
+    return "\n".join(text for proto in read if proto is not None for text in _markdown_of(proto))
+
+
+def html(app: AppTest) -> str:
+    return "\n".join(element.value for element in app.get("html"))
+
+
+def frames(app: AppTest) -> list[Any]:
+    """BertViz's documents, each with `.srcdoc`, `.alt`."""
+    return [frame.proto for frame in app.get("iframe")]
+
+
+def layers_and_heads(app: AppTest) -> dict[str, int]:
+    """The sliders on the page, by choice: layer, head, layer_b, …"""
+    return {str(slider.key).removeprefix("pick."): slider.value for slider in app.slider}
+
+
+def _markdown_of(message: Any) -> Iterator[str]:
+    """The strings that Markdown may stand in, of a protobuf message and those inside it."""
+    for field, value in message.ListFields():
+        if isinstance(value, str):
+            if field.name in ("body", "label", "help", "content", "text", "caption", "placeholder"):
+                yield value
+        elif field.message_type:
+            for part in [value] if hasattr(value, "ListFields") else value:
+                yield from _markdown_of(part)
+
+
+@cache
+def _components() -> BidiComponentManager:
+    """Looking through all installed packages for components takes half a second; one server does it once too."""
+    manager = BidiComponentManager()
+    manager.discover_and_register_components(start_file_watching=False)
+    return manager

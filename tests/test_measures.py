@@ -1,0 +1,223 @@
+"""Measures: identities that always hold, and the same numbers by plain loops."""
+
+import numpy as np
+import pytest
+
+from encoder import measures
+from tests.synthetic import attention, gelu, relu
+
+TOKENS = ("the", "cat", "the", "mat", "the")
+UNIFORM = np.full((3, 5, 5), 0.2, dtype=np.float32)
+ITSELF = np.broadcast_to(np.eye(5, dtype=np.float32), (3, 5, 5))
+MASK = np.array([True, False, False, False, True])
+
+# Every measure of a head, with the rest of its arguments filled in.
+OF_HEADS = {
+    "offset_share": lambda a: measures.offset_share(a, -1),
+    "share_on": lambda a: measures.share_on(a, MASK),
+    "same_token_share": lambda a: measures.same_token_share(a, TOKENS),
+    "entropy": measures.entropy,
+    "normalized entropy": lambda a: measures.entropy(a, normalized=True),
+    "distance": measures.distance,
+}
+
+# The same of one head, [query, key], by loops.
+BY_LOOPS = {
+    "offset_share": lambda a: np.mean([a[i, i - 1] for i in range(1, 5)]),
+    "share_on": lambda a: np.mean([a[i, 0] + a[i, 4] for i in range(5)]),
+    "same_token_share": lambda a: np.mean(
+        [sum(a[i, j] for j in range(5) if i != j and TOKENS[i] == TOKENS[j]) for i in range(5)]
+    ),
+    "entropy": lambda a: np.mean([-sum(p * np.log(p) for p in row) for row in a]),
+    "normalized entropy": lambda a: np.mean([-sum(p * np.log(p) for p in row) for row in a]) / np.log(5),
+    "distance": lambda a: np.mean([sum(a[i, j] * abs(i - j) for j in range(5)) for i in range(5)]),
+}
+
+
+@pytest.mark.parametrize("name", OF_HEADS)
+def test_a_measure_of_a_head_is_what_its_formula_says(name):
+    heads = attention(3)
+    found = OF_HEADS[name](heads)
+    np.testing.assert_allclose(found, [BY_LOOPS[name](head.astype(float)) for head in heads], rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", OF_HEADS)
+def test_a_measure_of_a_head_keeps_the_leading_axes(name):
+    measure, layers = OF_HEADS[name], attention(2, 3)
+    assert measure(layers).shape == (2, 3)
+    assert measure(layers[0, 0]).shape == ()
+    for layer in range(2):
+        np.testing.assert_array_equal(measure(layers)[layer], measure(layers[layer]))
+
+
+@pytest.mark.parametrize("name", OF_HEADS)
+def test_a_measure_leaves_its_attention_alone(name):
+    heads = attention(3)
+    heads.flags.writeable = False
+    OF_HEADS[name](heads)
+
+
+@pytest.mark.parametrize("offset", range(-4, 5))
+def test_uniform_attention_gives_every_offset_its_share(offset):
+    np.testing.assert_allclose(measures.offset_share(UNIFORM, offset), 0.2, rtol=1e-6)
+
+
+def test_attention_to_oneself_has_all_its_weight_at_offset_0():
+    shares = [measures.offset_share(ITSELF, offset) for offset in range(-4, 5)]
+    np.testing.assert_array_equal(np.sum(shares, 0), 1)
+    np.testing.assert_array_equal(shares[4], 1)
+
+
+def test_all_offsets_together_with_their_rows_sum_to_one():
+    heads = attention(2, 3)
+    whole = sum(measures.offset_share(heads, offset) * (5 - abs(offset)) for offset in range(-4, 5))
+    np.testing.assert_allclose(whole / 5, 1, rtol=1e-6)
+
+
+def test_an_offset_that_no_row_has_is_0():
+    share = measures.offset_share(attention(2, 3), 5)
+    assert (share.shape, share.dtype, share.any()) == ((2, 3), np.float32, np.False_)
+
+
+def test_the_previous_token_is_the_one_before_and_the_next_the_one_after():
+    before = np.eye(5, k=-1)
+    assert (measures.offset_share(before, -1), measures.offset_share(before, 1)) == (1, 0)
+
+
+def test_shares_on_some_keys_and_on_the_rest_sum_to_one():
+    heads = attention(2, 3)
+    np.testing.assert_allclose(measures.share_on(heads, MASK) + measures.share_on(heads, ~MASK), 1, rtol=1e-6)
+    np.testing.assert_array_equal(measures.share_on(heads, np.zeros(5, dtype=bool)), 0)
+
+
+def test_the_same_token_elsewhere_is_0_where_none_repeats_and_all_where_nothing_else_is():
+    assert not measures.same_token_share(attention(3), ("a", "b", "c", "d", "A")).any()
+    heads = attention(3)
+    elsewhere = 1 - np.diagonal(heads, 0, -2, -1).mean(-1)
+    np.testing.assert_allclose(measures.same_token_share(heads, ("a",) * 5), elsewhere, rtol=1e-6)
+
+
+def test_entropy_is_0_for_one_key_and_ln_t_for_all_alike():
+    assert not measures.entropy(ITSELF).any()
+    np.testing.assert_allclose(measures.entropy(UNIFORM), np.log(5), rtol=1e-6)
+    np.testing.assert_allclose(measures.entropy(UNIFORM, normalized=True), 1, rtol=1e-6)
+
+
+def test_entropy_of_a_single_token_is_0_either_way():
+    one = np.ones((3, 1, 1), dtype=np.float32)
+    assert not measures.entropy(one).any()
+    assert not measures.entropy(one, normalized=True).any()
+
+
+def test_entropy_never_leaves_its_bounds():
+    entropies = measures.entropy(attention(2, 3))
+    assert (entropies > 0).all()
+    assert (entropies < np.log(5)).all()
+
+
+def test_distance_is_0_for_oneself_and_grows_with_the_offset():
+    assert not measures.distance(ITSELF).any()
+    first = np.zeros((5, 5))
+    first[:, 0] = 1
+    assert measures.distance(first) == pytest.approx((0 + 1 + 2 + 3 + 4) / 5)
+    np.testing.assert_allclose(measures.distance(UNIFORM), np.mean(abs(np.subtract.outer(range(5), range(5)))))
+
+
+def test_merging_words_sums_columns_and_averages_rows():
+    heads, word = attention(2, 3), np.array([0, 1, 1, 2, 3])
+    merged = measures.merge_words(heads, word)
+    assert merged.shape == (2, 3, 4, 4)
+    np.testing.assert_allclose(merged.sum(-1), 1, rtol=1e-6)
+    for query in range(4):
+        for key in range(4):
+            block = heads[..., word == query, :][..., word == key]
+            np.testing.assert_allclose(merged[..., query, key], block.sum(-1).mean(-1), rtol=1e-5)
+
+
+def test_merging_words_of_one_piece_changes_nothing():
+    heads = attention(3)
+    np.testing.assert_array_equal(measures.merge_words(heads, np.arange(5)), heads)
+
+
+def test_cosines_are_those_of_every_two_rows():
+    vectors = np.random.default_rng(1).normal(size=(5, 12)).astype(np.float32)
+    found = measures.cosine(vectors)
+    for one in range(5):
+        for other in range(5):
+            a, b = vectors[one].astype(float), vectors[other].astype(float)
+            expected = a @ b / np.sqrt((a @ a) * (b @ b))
+            assert found[one, other] == pytest.approx(expected, abs=1e-6)
+    np.testing.assert_allclose(np.diag(found), 1, rtol=1e-6)
+    assert abs(found).max() <= 1
+
+
+def test_a_zero_vector_has_no_direction():
+    vectors = np.array([[0, 0], [3, 4]], dtype=np.float32)
+    np.testing.assert_array_equal(measures.cosine(vectors), [[0, 0], [0, 1]])
+    np.testing.assert_array_equal(measures.turn(vectors, vectors), [1, 0])
+
+
+def test_mean_cosine_is_1_for_identical_vectors_and_about_0_for_random_ones():
+    random = np.random.default_rng(0)
+    assert measures.mean_cosine(np.tile(random.normal(size=12), (5, 1))) == pytest.approx(1)
+    assert abs(measures.mean_cosine(random.normal(size=(200, 300)))) < 0.01
+    assert measures.mean_cosine(random.normal(size=(1, 12))) == 1
+    assert measures.mean_cosine(np.array([[1.0, 0], [-2.0, 0]])) == pytest.approx(-1)
+
+
+def test_mean_cosine_does_not_depend_on_lengths_or_on_a_rotation():
+    random = np.random.default_rng(2)
+    hidden, expected = random.normal(size=(5, 12)), None
+    expected = measures.mean_cosine(hidden)
+    rotation = np.linalg.qr(random.normal(size=(12, 12)))[0]
+    assert measures.mean_cosine(hidden * random.uniform(1, 9, size=(5, 1))) == pytest.approx(expected)
+    assert measures.mean_cosine(hidden @ rotation) == pytest.approx(expected)
+
+
+def test_a_turn_is_0_ahead_1_at_right_angles_and_2_back():
+    before = np.array([[1, 0], [1, 0], [1, 0]], dtype=np.float32)
+    after = np.array([[5, 0], [0, 2], [-3, 0]], dtype=np.float32)
+    np.testing.assert_allclose(measures.turn(before, after), [0, 1, 2], atol=1e-7)
+
+
+def test_a_turn_is_one_less_the_cosine_row_by_row():
+    before, after = np.random.default_rng(3).normal(size=(2, 5, 12))
+    both = measures.cosine(np.concatenate([before, after]))
+    np.testing.assert_allclose(measures.turn(before, after), 1 - np.diag(both[:5, 5:]), rtol=1e-6)
+
+
+def test_a_relu_neuron_is_silent_at_0():
+    neurons = relu(np.array([[-2.0, 0.0, 0.01], [0.04, 3.0, -0.5]]))
+    np.testing.assert_array_equal(measures.silent(neurons), [[True, True, False], [False, False, True]])
+    assert measures.sparsity(neurons) == 0.5
+
+
+def test_a_gelu_neuron_is_silent_near_0_on_either_side():
+    neurons = np.array([[-0.16, -0.049, 0.0, 0.049], [0.05, 0.051, 2.0, -0.05]])
+    np.testing.assert_array_equal(measures.silent(neurons), [[False, True, True, True], [False, False, False, False]])
+    assert measures.sparsity(neurons) == 3 / 8
+
+
+def test_half_of_random_relu_neurons_are_silent():
+    before = np.random.default_rng(0).normal(size=(100, 200))
+    assert measures.sparsity(relu(before)) == pytest.approx(0.5, abs=0.02)
+    assert measures.sparsity(relu(before)) == (before <= 0).mean()
+
+
+def test_gelu_never_falls_below_its_minimum(minilm):
+    curve = gelu(np.linspace(-8, 8, 4_001))
+    assert -0.1701 < curve.min() < -0.1699
+    neurons = np.stack([layer.neurons for layer in minilm.trace("The cat sat.").layers])
+    assert -0.17 <= neurons.min() < -0.16
+
+
+def test_the_strongest_are_largest_in_size_and_the_largest_first():
+    values = np.array([0.5, -3.0, 2.0, 0.0, 2.0])
+    assert measures.strongest(values, 3).tolist() == [1, 2, 4]
+    assert measures.strongest(values, 9).tolist() == [1, 2, 4, 0, 3]
+
+
+def test_the_most_active_neurons_reach_highest_on_any_token():
+    neurons = np.array([[0.1, -0.17, 0.0, 0.9], [0.3, -0.16, 0.2, -0.1]])
+    assert measures.most_active(neurons, 2).tolist() == [3, 0]
+    assert measures.most_active(neurons, 9).tolist() == [3, 0, 2, 1]  # far below zero is not active

@@ -1,0 +1,454 @@
+"""Every page with both models: what a visitor sees is what the two models computed."""
+
+import re
+
+import numpy as np
+import pytest
+
+from encoder.figures.style import LEFT, RIGHT
+from encoder.labels import visible
+from encoder.maps import hidden_states, places
+from encoder.measures import cosine, most_active, sparsity, strongest
+from encoder.quantities import QUANTITIES
+from encoder.views import whole_words, without_special
+from pages.shared import tables
+from pages.shared.sidebar import examples
+from tests.app import (
+    PAGES,
+    VIEWS,
+    ask,
+    charts,
+    drawn,
+    fine,
+    frames,
+    half,
+    html,
+    layers_and_heads,
+    names,
+    numbers,
+    open_page,
+    said,
+    start,
+    view_name,
+)
+
+TEXT = "The dendrochronologist sat down."
+
+
+@pytest.fixture(scope="module")
+def left(scratch):
+    return scratch.trace(TEXT)
+
+
+@pytest.fixture(scope="module")
+def right(minilm):
+    return minilm.trace(TEXT)
+
+
+@pytest.fixture
+def both(left, right):
+    return {"a": left, "b": right}
+
+
+def shows(picture, values):
+    """The same numbers, up to what a pool of threads may add in another order."""
+    return picture.shape == values.shape and np.allclose(picture, values, atol=1e-5)
+
+
+# Every view of every page
+
+
+@pytest.mark.parametrize(("page", "address"), VIEWS, ids=[view_name(*view) for view in VIEWS])
+def test_every_view_of_every_page_draws_both_models_with_words_for_the_blind(page, address):
+    app = open_page(page, text=TEXT, **address)
+    assert fine(app)
+    assert not app.info
+    assert not app.warning
+    for side, name in (("a", "From scratch, untrained"), ("b", "MiniLM")):
+        assert name in html(app)
+        assert half(app, side)
+        pictures = [chart.proto.alt for chart in app.get("plotly_chart") if str(chart.key).startswith(f"chart-{side}")]
+        pictures += [frame.alt for frame in frames(app) if name in frame.alt]
+        pictures += re.findall(r'<img src="data:image/png;base64,[^"]+" alt="([^"]+)"', _html_of(app, side))
+        assert pictures
+        assert all(alt.strip() for alt in pictures)
+        assert page == "side_by_side" or all(name in alt for alt in pictures)
+    assert all(chart.proto.alt.strip() for chart in app.get("plotly_chart"))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_page_says_its_name_its_reason_and_its_formula(page):
+    app = open_page(page)
+    assert len(app.title) == 1
+    assert app.caption[0].value.endswith(".")
+    assert "**Sources.**" in app.main.markdown[0].value
+    assert "$" in app.main.markdown[0].value
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_left_is_blue_and_right_is_vermilion(page):
+    app = open_page(page, text=TEXT)
+    if page == "side_by_side" or page == "embeddings":
+        app = open_page("embeddings", text=TEXT, embedding_view="map")  # the sum's colours are signed, alike in both
+    own, other = ("rgba(0,114,178", LEFT), ("rgba(213,94,0", RIGHT)
+    for side, mine, theirs in (("a", own, other), ("b", other, own)):
+        first = charts(app, side)["chart-" + side + ("-2" if page == "feed_forward" else "-1")]
+        text = str(first["data"]) + str(first["layout"].get("coloraxis"))
+        assert any(colour in text for colour in mine)
+        assert not any(colour in text for colour in theirs)
+
+
+# Side by side
+
+
+def test_side_by_side_shows_tokens_sizes_and_a_way_to_every_other_page(both):
+    app = start(text=TEXT)
+    assert fine(app)
+    for side, trace in both.items():
+        body = _html_of(app, side)
+        assert re.findall(r"<bdi>(.*?)</bdi>", body) == [visible(token) for token in trace.tokens.text]
+        assert f"<b>{trace.model.vocabulary:,}</b><span>vocabulary" in body
+        assert f"<b>{trace.model.ffn_width:,}</b><span>neurons a layer" in body
+        assert f"<b>{len(trace.tokens)}</b><span>tokens read" in body
+        assert "<b>CPU</b><span>ran on" in body
+        model = trace.model
+        assert f"{model.layers} layers · {model.heads} heads · width {model.width} · " in body
+        links = [link.label for link in half(app, side).get("page_link")]
+        assert sorted(links) == ["Attention", "Embeddings", "Feed-forward", "Layers"]
+        assert body.count("<img ") == 4
+
+
+def test_pieces_of_one_word_hang_together_and_special_tokens_are_dimmed():
+    kinds = re.findall(r'class="(token[ a-z]*)"><bdi>(.*?)</bdi>', _html_of(start(text="It is undrinkable."), "b"))
+    assert ("token special", "[CLS]") in kinds
+    assert ("token", "und") in kinds
+    assert ("token joined", "##rin") in kinds
+
+
+# Embeddings
+
+
+def test_the_sum_shows_token_position_segment_and_embedding_of_both_models(both):
+    app = open_page("embeddings", text=TEXT)
+    for side, trace in both.items():
+        figure = charts(app, side)[f"chart-{side}-1"]
+        for number, part in enumerate(("token", "position", "segment", "output")):
+            assert shows(drawn(figure, number), getattr(trace.embedding, part))
+            assert names(figure["data"][number]["y"]) == list(trace.tokens.text)
+
+
+@pytest.mark.parametrize("level", [0, 2, 4])
+def test_similarity_shows_the_cosines_after_the_chosen_layer(both, level):
+    app = open_page("embeddings", text=TEXT, embedding_view="similarity", level=str(level))
+    for side, trace in both.items():
+        figure = charts(app, side)[f"chart-{side}-1"]
+        assert shows(drawn(figure), cosine(hidden_states(trace)[level]))
+        assert (figure["data"][0]["zmin"], figure["data"][0]["zmax"]) == (-1, 1)
+
+
+@pytest.mark.parametrize("space", ["2d", "3d", "tsne"])
+def test_a_map_shows_every_token_where_the_whole_stack_puts_it(both, space):
+    app = open_page("embeddings", text=TEXT, embedding_view="map", space=space, level="3")
+    for side, trace in both.items():
+        dots = charts(app, side)[f"chart-{side}-1"]["data"][0]
+        at = np.stack([numbers(dots[axis]) for axis in ("xyz" if space == "3d" else "xy")], -1)
+        assert names(dots["text"]) == list(trace.tokens.text)
+        assert shows(at, places(trace, space).at[3]) or space == "tsne"
+        assert np.isfinite(at).all()
+
+
+def test_axes_of_a_map_are_the_same_at_every_level():
+    app = open_page("embeddings", text=TEXT, embedding_view="map")
+    ranges = []
+    for level in (0, 2, 4):
+        app.slider(key="pick.level").set_value(level).run()
+        layout = charts(app, "b")["chart-b-1"]["layout"]
+        ranges.append((layout["xaxis"]["range"], layout["yaxis"]["range"]))
+    assert ranges[0] == ranges[1] == ranges[2]
+
+
+def test_a_path_leads_one_token_from_its_embedding_through_every_layer(both):
+    app = open_page("embeddings", text=TEXT, embedding_view="path", token="3")
+    for side, trace in both.items():
+        _, way = charts(app, side)[f"chart-{side}-1"]["data"]
+        assert shows(numbers(way["x"]), places(trace, "2d").at[:, 2, 0])
+        assert way["text"] == [str(level) for level in range(trace.model.layers + 1)]
+
+
+def test_coordinates_come_as_a_table_of_every_token_at_every_level(both, monkeypatch):
+    given = {}
+    monkeypatch.setattr(tables.st, "download_button", lambda *_, data, key, **__: given.update({key: data()}))
+    assert fine(open_page("embeddings", text=TEXT, embedding_view="map", space="3d"))
+    for side, trace in both.items():
+        head, *rows = given[f"coordinates-{side}"].decode().splitlines()
+        assert head == "after_layer,position,token,x1,x2,x3"
+        assert len(rows) == (trace.model.layers + 1) * len(trace.tokens)
+        level, position, token, *at = rows[len(trace.tokens) + 1].split(",")
+        assert (level, position, token) == ("1", "2", trace.tokens.text[1])
+        assert shows(np.array(at, dtype=float), places(trace, "3d").at[1, 1])
+
+
+# Attention
+
+
+@pytest.mark.parametrize(("layer", "head"), [(1, 1), (3, 4)])
+def test_heat_maps_show_every_head_of_the_layer_and_one_large(both, layer, head):
+    app = open_page("attention", text=TEXT, layer=str(layer), head=str(head))
+    for side, trace in both.items():
+        attention = trace.layers[layer - 1].attention
+        small, large = charts(app, side).values()
+        assert len(small["data"]) == trace.model.heads
+        for number, picture in enumerate(small["data"]):
+            assert shows(numbers(picture["z"]), attention[number])
+            assert names(picture["x"]) == names(picture["y"]) == list(trace.tokens.text)
+        assert (small["layout"]["coloraxis"]["cmin"], small["layout"]["coloraxis"]["cmax"]) == (0, 1)
+        assert shows(drawn(large), attention[head - 1])
+        assert (large["data"][0]["zmin"], large["data"][0]["zmax"]) == (0, 1)
+        bold = [title["text"] for title in small["layout"]["annotations"] if "<b>" in title["text"]]
+        assert bold == [f"<b>head {head}</b>"]
+
+
+def test_the_axes_say_which_way_attention_points():
+    for figure in list(charts(open_page("attention", text=TEXT)).values())[1::2]:
+        assert "reads (query)" in figure["layout"]["yaxis"]["title"]["text"]
+        assert "is read (key)" in figure["layout"]["xaxis"]["title"]["text"]
+        assert figure["layout"]["yaxis"]["autorange"] == "reversed"
+
+
+@pytest.mark.parametrize("view", ["head", "model", "neuron"])
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_bertviz_draws_both_models_in_the_colours_of_the_page(view, theme):
+    app = open_page("attention", text=TEXT)
+    app.context["theme"] = theme
+    app.button_group(key="pick.attention_view").set_value(view).run()
+    assert fine(app)
+    left, right = frames(app)
+    assert "From scratch, untrained" in left.alt
+    assert "MiniLM" in right.alt
+    for frame in (left, right):
+        assert f'"display_mode":"{theme}"' in frame.srcdoc
+        assert "##dro" in frame.srcdoc or "##chron" in frame.srcdoc
+
+
+def test_a_text_too_long_for_bertviz_gets_a_sentence_and_keeps_the_page():
+    app = open_page("attention", text="cat " * 70, attention_view="head")
+    assert fine(app)
+    assert not frames(app)
+    assert said(app).count("BertViz’s head view takes at most") == 2
+
+
+# Feed-forward
+
+
+@pytest.mark.parametrize("view", ["after", "before"])
+def test_the_neuron_map_shows_the_most_active_neurons_of_both_models(both, view):
+    app = open_page("feed_forward", text=TEXT, neuron_view=view, layer="2")
+    for side, trace in both.items():
+        layer = trace.layers[1]
+        chosen = most_active(layer.neurons, 20)
+        values = layer.preactivation if view == "before" else layer.neurons
+        figure = charts(app, side)[f"chart-{side}-1"]
+        assert shows(drawn(figure), values[:, chosen].T)
+        assert figure["data"][0]["y"] == [f"neuron {neuron + 1}" for neuron in chosen]
+        assert names(figure["data"][0]["x"]) == list(trace.tokens.text)
+
+
+def test_rankings_show_a_tokens_neurons_and_a_neurons_tokens(both):
+    app = open_page("feed_forward", text=TEXT, token="4", layer="3")
+    app.toggle(key="pick.together").set_value(False).run()
+    for side, trace in both.items():
+        neurons = trace.layers[2].neurons
+        end = "" if side == "a" else "_b"
+        app.selectbox(key=f"pick.neuron{end}").set_value(int(most_active(neurons, 20)[3]) + 1).run()
+        of_token, of_neuron = (charts(app, side)[f"chart-{side}-{number}"]["data"][0] for number in (2, 3))
+        best = strongest(neurons[3], 8)
+        assert of_token["y"] == [f"neuron {neuron + 1}" for neuron in best]
+        assert shows(numbers(of_token["x"]), neurons[3, best])
+        neuron = most_active(neurons, 20)[3]
+        best = strongest(neurons[:, neuron], 8)
+        assert names(of_neuron["y"]) == [trace.tokens.text[token] for token in best]
+        assert shows(numbers(of_neuron["x"]), neurons[best, neuron])
+
+
+def test_silent_neurons_are_counted_over_every_layer(both):
+    app = open_page("feed_forward", text=TEXT)
+    for side, trace in both.items():
+        bars = charts(app, side)[f"chart-{side}-4"]["data"][0]
+        assert np.allclose(numbers(bars["y"]), [sparsity(layer.neurons) for layer in trace.layers], atol=1e-3)
+        assert bars["x"] == [f"layer {number + 1}" for number in range(trace.model.layers)]
+
+
+# Layers
+
+
+def test_every_quantity_is_shown_for_both_models_and_compared(both):
+    app = open_page("layers", text=TEXT)
+    for name, quantity in QUANTITIES.items():
+        app.selectbox(key="pick.quantity").set_value(name).run()
+        assert fine(app)
+        assert quantity.meaning in said(app)
+        for side, trace in both.items():
+            values = quantity.of(trace)
+            figure = charts(app, side)[f"chart-{side}-1"]
+            assert shows(drawn(figure), values)
+            across = [f"head {number + 1}" for number in range(trace.model.heads)]
+            assert names(figure["data"][0]["x"]) == (list(trace.tokens.text) if quantity.across == "token" else across)
+            layers = [f"layer {number + 1}" for number in range(trace.model.layers)]
+            assert figure["data"][0]["y"] == (["embedding", *layers] if quantity.from_embedding else layers)
+        one, other = charts(app)["means"]["data"]
+        assert (one["line"]["color"], other["line"]["color"]) == (LEFT, RIGHT)
+        assert np.allclose(numbers(other["y"]), quantity.of(both["b"]).mean(1), atol=1e-5)
+        assert one["name"].startswith("Left")
+        assert other["name"].startswith("Right")
+
+
+# Two models of different sizes
+
+
+def test_moving_together_past_a_models_last_layer_shows_its_last_one_and_says_so(both):
+    app = open_page("attention", text=TEXT)
+    app.slider(key="pick.layer_b").set_value(6).run()
+    app.slider(key="pick.head_b").set_value(12).run()
+    assert fine(app)
+    assert layers_and_heads(app) == {"layer": 4, "head": 4, "layer_b": 6, "head_b": 12}
+    for side, layer, head in (("a", 3, 3), ("b", 5, 11)):
+        small, large = charts(app, side).values()
+        attention = both[side].layers[layer].attention
+        assert shows(drawn(small, head), attention[head])
+        assert shows(drawn(large), attention[head])
+    assert "has 4 layers: this is its last one." in said(half(app, "a"))
+    assert "has 4 heads: this is its last one." in said(half(app, "a"))
+    assert "this is its last one" not in said(half(app, "b"))
+
+
+@pytest.mark.parametrize(
+    ("page", "address", "choice"),
+    [
+        ("attention", {}, "layer"),
+        ("attention", {}, "head"),
+        ("feed_forward", {}, "layer"),
+        ("embeddings", {"embedding_view": "similarity"}, "level"),
+        ("embeddings", {"embedding_view": "map"}, "level"),
+    ],
+)
+def test_each_column_offers_only_layers_and_heads_that_its_model_has(both, page, address, choice):
+    app = open_page(page, text=TEXT, **address)
+    for side, end in (("a", ""), ("b", "_b")):
+        slider, model = app.slider(key=f"pick.{choice}{end}"), both[side].model
+        assert slider.max == (model.heads if choice == "head" else model.layers)
+        assert slider.min == (0 if choice == "level" else 1)
+
+
+def test_a_smaller_model_chosen_later_leaves_the_wish_and_shows_what_it_has():
+    app = open_page("attention", text=TEXT, a="minilm", layer="6", head="12")
+    assert layers_and_heads(app)["layer"] == 6
+    app.selectbox(key="pick.a").set_value("scratch-untrained").run()
+    assert fine(app)
+    assert layers_and_heads(app) == {"layer": 4, "head": 4, "layer_b": 6, "head_b": 12}
+    app.selectbox(key="pick.a").set_value("minilm").run()
+    assert layers_and_heads(app) == {"layer": 6, "head": 12, "layer_b": 6, "head_b": 12}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_same_model_on_both_sides_is_drawn_twice_alike(page):
+    app = open_page(page, text=TEXT, a="minilm", b="minilm")
+    assert fine(app)
+    assert html(app).count('<span class="name">MiniLM</span>') == 2
+    one, other = charts(app, "a").values(), charts(app, "b").values()
+    assert len(one) == len(other)
+    for left, right in zip(one, other, strict=True):
+        assert left["data"][0].get("z") == right["data"][0].get("z")
+
+
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("name", ["first-article", "second-article"])
+def test_every_page_draws_the_two_articles_encoders(page, name):
+    app = open_page(page, text=TEXT, a=name, show="a")
+    assert fine(app)
+    assert half(app, "a")
+    assert charts(app, "a") or page == "side_by_side"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_one_model_alone_leaves_the_other_away(page):
+    app = open_page(page, text=TEXT)
+    for side, gone in (("a", "b"), ("b", "a")):
+        app.button_group(key="pick.show").set_value(side).run()
+        assert fine(app)
+        assert half(app, side)
+        assert not charts(app, gone)
+        assert f'class="model {gone}"' not in html(app)
+        assert page != "layers" or len(charts(app)["means"]["data"]) == 1
+
+
+# The text and how it is shown
+
+
+def test_a_new_text_is_read_by_both_models(scratch, minilm):
+    app = ask(open_page("attention", text=TEXT), "A dog barks.")
+    for side, model in (("a", scratch), ("b", minilm)):
+        trace = model.trace("A dog barks.")
+        assert shows(drawn(charts(app, side)[f"chart-{side}-1"]), trace.layers[0].attention[0])
+
+
+def test_the_text_field_for_phones_is_the_same_text():
+    app = open_page("layers", text=TEXT)
+    app.text_input(key="pick.text-phone").set_value("A dog barks.").run()
+    assert app.text_area(key="pick.text").value == "A dog barks."
+    assert "dog" in charts(app, "b")["chart-b-1"]["data"][0]["x"]
+
+
+def test_a_second_sentence_is_read_with_the_first_by_both_models(scratch, minilm):
+    app = open_page("attention", text="A dog barks.")
+    app.text_input(key="pick.pair").set_value("It is loud.").run()
+    for side, model in (("a", scratch), ("b", minilm)):
+        trace = model.trace("A dog barks.", "It is loud.")
+        figure = charts(app, side)[f"chart-{side}-1"]
+        assert names(figure["data"][0]["x"]) == list(trace.tokens.text)
+        assert shows(drawn(figure), trace.layers[0].attention[0])
+
+
+@pytest.mark.parametrize(("page", "address"), VIEWS, ids=[view_name(*view) for view in VIEWS])
+def test_every_view_draws_pairs_by_whole_words_without_special_tokens(page, address):
+    app = open_page(page, text=TEXT, pair="It did, undrinkably.", words="1", hide="1", **address)
+    assert fine(app)
+    assert half(app, "a")
+    assert half(app, "b")
+    for figure in charts(app).values():
+        seen = str(figure["data"])
+        assert "[CLS]" not in seen
+        assert "##" not in seen
+
+
+def test_whole_words_and_hidden_special_tokens_change_the_picture_not_the_reading(left, right):
+    app = open_page("attention", text=TEXT)
+    app.toggle(key="pick.words").set_value(True).run()
+    app.toggle(key="pick.hide").set_value(True).run()
+    for side, trace in (("a", left), ("b", right)):
+        view = without_special(whole_words(trace))
+        figure = charts(app, side)[f"chart-{side}-1"]
+        assert names(figure["data"][0]["x"]) == ["the", "dendrochronologist", "sat", "down", "."]
+        assert shows(drawn(figure), view.layers[0].attention[0])
+    app.switch_page("pages/side_by_side.py").run()
+    assert f"<b>{len(right.tokens)}</b><span>tokens read" in _html_of(app, "b")
+
+
+def test_every_example_gives_a_picture_and_a_reason():
+    app = open_page("layers")
+    for example in examples():
+        app.selectbox(key="example").set_value(example["title"]).run()
+        assert fine(app)
+        assert app.text_area(key="pick.text").value == example["text"]
+        assert app.text_input(key="pick.pair").value == example["pair"]
+        assert example["why"] in said(app.sidebar)
+        assert len(charts(app)) == 3
+
+
+def test_the_sidebar_says_how_long_each_model_took_and_where():
+    app = open_page("layers", text=TEXT)
+    for name in ("Left", "Right"):
+        assert re.search(rf"^{name}: \d+\.\d ms on the CPU$", said(app.sidebar), re.MULTILINE)
+
+
+def _html_of(app, side):
+    return "\n".join(element.value for element in half(app, side).get("html"))
