@@ -2,25 +2,33 @@
 
 import streamlit as st
 
-from pages.shared import sidebar, state
+from pages.shared import sidebar, state, warm
 
-st.set_page_config(page_title="Encoder Lens", page_icon="assets/icon.png", layout="wide")
-st.logo("assets/logo.svg", size="large")
 
-# Every url_path differs from its file's name: Streamlit loses the frame of a deep link where they are the same.
-page = st.navigation(
-    [
-        st.Page("pages/side_by_side.py", title="Side by side", url_path="side-by-side", default=True),
-        st.Page("pages/embeddings.py", title="Embeddings", url_path="token-embeddings"),
-        st.Page("pages/attention.py", title="Attention", url_path="attention-heads"),
-        st.Page("pages/feed_forward.py", title="Feed-forward", url_path="feed-forward"),
-        st.Page("pages/layers.py", title="Layers", url_path="all-layers"),
-    ],
-    position="top",
-)
-state.synchronise()
-sidebar.question()
-page.run()
-sidebar.devices()
-with st.container(key="ready"):  # the end of the page, for whoever waits for it
-    st.caption("Encoder Lens · every number on this page was computed on this machine from the text above.")
+def pages() -> st.Page:
+    """The pages. Each url_path differs from its file's name, or Streamlit would run a deep link without this frame."""
+    return st.navigation(
+        [
+            st.Page("pages/side_by_side.py", title="Side by side", url_path="side-by-side", default=True),
+            st.Page("pages/embeddings.py", title="Embeddings", url_path="token-embeddings"),
+            st.Page("pages/attention.py", title="Attention", url_path="attention-heads"),
+            st.Page("pages/feed_forward.py", title="Feed-forward", url_path="feed-forward"),
+            st.Page("pages/layers.py", title="Layers", url_path="all-layers"),
+        ],
+        position="top",
+    )
+
+
+if __name__ == "__main__":  # Streamlit runs this file at every turn of every learner
+    st.set_page_config(page_title="Encoder Lens", page_icon="assets/icon.png", layout="wide")
+    st.logo("assets/logo.svg", size="large")
+    page = pages()
+    state.synchronise()
+    sidebar.question()
+    page.run()
+    sidebar.devices()
+    with st.container(key="ready"):  # the end of the page, for whoever waits for it
+        st.caption("Encoder Lens · every number on this page was computed on this machine from the text above.")
+else:  # and imports it once, as a server
+    warm.announce(pages)
+    app = st.App(__file__, lifespan=warm.up)

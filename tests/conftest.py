@@ -33,3 +33,49 @@ def tiny_folder(tmp_path):
     from tests.tiny import save_tiny
 
     return save_tiny(tmp_path / "tiny")
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A headless Chromium. One for each file: Playwright's event loop would be in the way of other tests."""
+    from playwright.sync_api import sync_playwright
+
+    from tests.browser import launch
+
+    with sync_playwright() as playwright:
+        running = launch(playwright)
+        yield running
+        running.close()
+
+
+@pytest.fixture(scope="session")
+def models_folder(tmp_path_factory):
+    """Where the running app looks for a teacher's own models."""
+    return tmp_path_factory.mktemp("models")
+
+
+@pytest.fixture(scope="session")
+def app(tmp_path_factory, models_folder):
+    """The app on a free port, one for all tests."""
+    from tests.server import serve
+
+    with serve(tmp_path_factory.mktemp("server") / "log.txt", ENCODER_LENS_MODELS=str(models_folder)) as server:
+        yield server
+
+
+@pytest.fixture
+def visitor(browser, app):
+    """Lets a person in: `visitor(phone=True).open("/all-layers")`. Any complaint of their browser fails the test."""
+    from tests.screen import Visitor
+
+    people = []
+
+    def arrive(url=None, **wishes):
+        people.append(Visitor(browser, url or app.url, **wishes))
+        return people[-1]
+
+    yield arrive
+    complaints = [complaint for person in people for complaint in person.complaints]
+    for person in people:
+        person.close()
+    assert complaints == []

@@ -3,9 +3,20 @@
 from collections.abc import Sequence
 
 import numpy as np
-import plotly.graph_objects as go
 
-from encoder.figures.style import GREY, colour_bar, finish, labels, reach_of, rgba, signed_heat
+from encoder.figures.style import (
+    GREY,
+    Drawn,
+    Figure,
+    across,
+    colour_bar,
+    down,
+    labels,
+    picture,
+    reach_of,
+    rgba,
+    signed_heat,
+)
 from encoder.labels import visible
 from encoder.maps import Places
 from encoder.trace import Array, EmbeddingTrace
@@ -13,104 +24,85 @@ from encoder.trace import Array, EmbeddingTrace
 STRIPS = (("token", "token"), ("position", "+ position"), ("segment", "+ segment"), ("output", "= embedding"))
 
 
-def sum_strips(embedding: EmbeddingTrace, tokens: Sequence[str]) -> go.Figure:
+def sum_strips(embedding: EmbeddingTrace, tokens: Sequence[str]) -> Figure:
     """token + position + segment = embedding as four strips [token, model], each vector's length at its right.
 
     Each strip has its own colour reach, given above it: the parts are much smaller than their normed sum.
     """
-    names, figure = labels(tokens), go.Figure()
-    titles = []
+    names = labels(tokens)
+    traces: list[Drawn] = []
+    layout: Drawn = {"annotations": []}
     for number, (part, title) in enumerate(STRIPS):
         values: Array = getattr(embedding, part)
         reach, axis = reach_of(values), str(number + 1) if number else ""
         start, end = number / 4, (number + 0.64) / 4
+        layout[f"xaxis{axis}"] = {"domain": (start, end), "showticklabels": False, "ticks": "", "anchor": "y"}
+        layout["annotations"].append(_above(f"<b>{title}</b><br>±{reach:.2g}", (start + end) / 2))
+        channels = np.arange(1, values.shape[1] + 1, dtype=np.int32)
         hover = f"%{{y}}, channel %{{x}}<br>{part} %{{z:.3f}}<extra></extra>"
-        channels = np.arange(1, values.shape[1] + 1)
-        figure.add_trace(
-            signed_heat(
-                values, names, channels, reach, showscale=False, hovertemplate=hover, xaxis=f"x{axis}", yaxis="y"
-            )
-        )
-        figure.update_layout(
-            {f"xaxis{axis}": {"domain": (start, end), "showticklabels": False, "ticks": "", "anchor": "y"}}
-        )
-        titles.append(_text(f"<b>{title}</b><br>±{reach:.2g}", (start + end) / 2, 1, "paper", "center", "bottom"))
-        lengths = np.linalg.norm(values, axis=-1)
-        titles += [
-            _text(f"{length:.3g}", end + 0.004, name, "y", "left", "middle")
-            for name, length in zip(names, lengths, strict=True)
-        ]
-    figure.update_layout(annotations=titles)
-    figure.update_yaxes(type="category", autorange="reversed")
-    return finish(figure, height=90 + max(10, min(24, 420 // len(names))) * len(names), margin={"t": 44, "r": 36})
+        place = {"xaxis": f"x{axis}", "yaxis": "y"}
+        traces.append(signed_heat(values, names, channels, reach, showscale=False, hovertemplate=hover, **place))
+        lengths = [f"{length:.3g}" for length in np.linalg.norm(values, axis=-1)]
+        traces.append({
+            "type": "scatter", "mode": "text", "x": [channels[-1]] * len(names), "y": names, "text": lengths,
+            "textposition": "middle right", "textfont": {"size": 11}, "cliponaxis": False, "hoverinfo": "skip", **place,
+        })  # fmt: skip
+        layout[f"xaxis{axis}"]["range"] = [0.5, channels[-1] + 0.5]
+    height = 90 + max(10, min(24, 420 // len(names))) * len(names)
+    return picture(traces, height, yaxis=down(), margin={"t": 44, "r": 36}, **layout)
 
 
-def similarity(cosines: Array, tokens: Sequence[str]) -> go.Figure:
+def similarity(cosines: Array, tokens: Sequence[str]) -> Figure:
     """The cosine of every two tokens, [token, token], from −1 to 1."""
     names = labels(tokens)
     hover = "%{y}<br>%{x}<br>cosine %{z:.3f}<extra></extra>"
-    figure = go.Figure(signed_heat(cosines, names, names, 1, colorbar=colour_bar("cosine"), hovertemplate=hover))
-    figure.update_xaxes(type="category", tickangle=-60)
-    figure.update_yaxes(type="category", autorange="reversed")
-    return finish(figure, height=460)
+    drawn = signed_heat(cosines, names, names, 1, colorbar=colour_bar("cosine"), hovertemplate=hover)
+    return picture([drawn], height=460, xaxis=across(), yaxis=down())
 
 
-def map_of(places: Places, level: int, tokens: Sequence[str], colour: str) -> go.Figure:
+def map_of(places: Places, level: int, tokens: Sequence[str], colour: str) -> Figure:
     """Tokens at one level on a map with two or three axes, whose ranges are the same at every level."""
-    names, reach, axes = labels(tokens), _ranges(places.at), places.axes
-    marks = {
-        "mode": "markers+text",
-        "text": names,
-        "textposition": "top center",
-        "hoverinfo": "text",
-        "hovertext": names,
-    }
-    if len(axes) == 3:
-        x, y, z = places.at[level].T
-        # WebGL knows tags but no &lt;, and an invisible space is enough to spoil a tag.
-        marks["text"] = [visible(token).replace("<", "<\u200b") for token in tokens]
-        figure = go.Figure(go.Scatter3d(x=x, y=y, z=z, marker={"size": 4, "color": colour}, **marks))
-        # Walls would cut off the tokens near them.
-        wall = {"showbackground": False, "gridcolor": GREY}
-        scene = {
-            f"{name}axis": {"title": title, "range": limits, **wall}
-            for name, title, limits in zip("xyz", axes, reach, strict=True)
-        }
-        figure.update_layout(scene={**scene, "aspectmode": "cube"})
-        figure = finish(figure, height=480, margin={"t": 0})
-        return figure.update_layout(dragmode="orbit")
-    figure = go.Figure(
-        go.Scatter(x=places.at[level, :, 0], y=places.at[level, :, 1], marker={"size": 8, "color": colour}, **marks)
-    )
-    figure.update_xaxes(title_text=axes[0], range=reach[0])
-    figure.update_yaxes(title_text=axes[1], range=reach[1])
-    return finish(figure, height=460)
+    names, at, axes = labels(tokens), places.at[level], _axes(places)
+    marks = {"mode": "markers+text", "textposition": "top center", "hoverinfo": "text", "hovertext": names}
+    if len(axes) == 2:
+        dots = {"type": "scatter", "x": at[:, 0], "y": at[:, 1], "text": names, "marker": {"size": 8, "color": colour}}
+        return picture([{**dots, **marks}], height=460, xaxis=axes[0], yaxis=axes[1])
+    x, y, z = at.T
+    # WebGL knows tags but no &lt;, and an invisible space is enough to spoil a tag.
+    text = [visible(token).replace("<", "<\u200b") for token in tokens]
+    dots = {"type": "scatter3d", "x": x, "y": y, "z": z, "text": text, "marker": {"size": 4, "color": colour}}
+    wall = {"showbackground": False, "gridcolor": GREY}  # walls would cut off the tokens near them
+    scene: Drawn = {f"{name}axis": {**axis, **wall} for name, axis in zip("xyz", axes, strict=True)}
+    scene |= {"aspectmode": "cube", "dragmode": "orbit"}
+    return picture([{**dots, **marks}], height=480, margin={"t": 0}, scene=scene)
 
 
-def path_of(places: Places, token: int, tokens: Sequence[str], colour: str) -> go.Figure:
+def path_of(places: Places, token: int, tokens: Sequence[str], colour: str) -> Figure:
     """One token's way from the embedding (0) through all layers, among the last places of the others; two axes."""
-    names, at, (across, up) = labels(tokens), places.at, _ranges(places.at)
-    others = go.Scatter(
-        x=at[-1, :, 0], y=at[-1, :, 1], mode="markers+text", text=names, textposition="bottom center",
-        marker={"size": 6, "color": rgba(GREY, 0.5)}, textfont={"color": GREY, "size": 10}, hoverinfo="text",
-    )  # fmt: skip
-    steps = [str(number) for number in range(len(at))]
-    way = go.Scatter(
-        x=at[:, token, 0], y=at[:, token, 1], mode="lines+markers+text", text=steps, textposition="top center",
-        line={"color": colour, "width": 2}, marker={"size": 8}, hovertemplate="after layer %{text}<extra></extra>",
-    )  # fmt: skip
-    figure = go.Figure([others, way])
-    figure.update_xaxes(title_text=places.axes[0], range=across)
-    figure.update_yaxes(title_text=places.axes[1], range=up)
-    return finish(figure, height=460)
+    at, (horizontal, vertical) = places.at, _axes(places)
+    others = {
+        "type": "scatter", "x": at[-1, :, 0], "y": at[-1, :, 1], "mode": "markers+text", "text": labels(tokens),
+        "textposition": "bottom center", "textfont": {"color": GREY, "size": 10}, "hoverinfo": "text",
+        "marker": {"size": 6, "color": rgba(GREY, 0.5)},
+    }  # fmt: skip
+    way = {
+        "type": "scatter", "x": at[:, token, 0], "y": at[:, token, 1], "mode": "lines+markers+text",
+        "text": [str(number) for number in range(len(at))], "textposition": "top center", "marker": {"size": 8},
+        "line": {"color": colour, "width": 2}, "hovertemplate": "after layer %{text}<extra></extra>",
+    }  # fmt: skip
+    return picture([others, way], height=460, xaxis=horizontal, yaxis=vertical)
 
 
-def _ranges(places: Array) -> list[list[float]]:
-    low, high = places.min((0, 1)), places.max((0, 1))
+def _axes(places: Places) -> list[Drawn]:
+    """An axis for each dimension, with room for every level."""
+    low, high = places.at.min((0, 1)), places.at.max((0, 1))
     room = 0.12 * np.maximum(high - low, 1e-6)
-    return [[float(bottom), float(top)] for bottom, top in zip(low - room, high + room, strict=True)]
+    return [
+        {"title": {"text": title}, "range": [float(start), float(end)]}
+        for title, start, end in zip(places.axes, low - room, high + room, strict=True)
+    ]
 
 
-def _text(text: str, x: float, y: float | str, yref: str, xanchor: str, yanchor: str) -> dict[str, object]:
-    place = {"x": x, "y": y, "xref": "paper", "yref": yref, "xanchor": xanchor, "yanchor": yanchor}
+def _above(text: str, x: float) -> Drawn:
+    place = {"x": x, "y": 1, "xref": "paper", "yref": "paper", "xanchor": "center", "yanchor": "bottom"}
     return {"text": text, "showarrow": False, "font": {"size": 11}, **place}

@@ -2,41 +2,36 @@
 
 from collections.abc import Mapping, Sequence
 
-import plotly.graph_objects as go
-
-from encoder.figures.style import colour_bar, escape, finish, heat, labels, rgba
+from encoder.figures.style import Drawn, Figure, across, colour_bar, escape, heat, labels, picture, rgba
 from encoder.quantities import Quantity
 from encoder.trace import Array
 
 
-def quantity_map(values: Array, columns: Sequence[str], colour: str, quantity: Quantity) -> go.Figure:
+def quantity_map(values: Array, columns: Sequence[str], colour: str, quantity: Quantity) -> Figure:
     """[layer, token or head] as a heat map with the first layer at the bottom, as the stack is drawn in the paper."""
     names = [f"layer {number}" if number else "embedding" for number in _numbers(values, quantity)]
     scale = [(0.0, rgba(colour, 0)), (1.0, rgba(colour, 1))]
     low, high = min(0.0, float(values.min())), quantity.top or float(values.max()) or 1.0
     hover, bar = "%{y}, %{x}<br>%{z:.3f}<extra></extra>", colour_bar(quantity.unit)
-    figure = go.Figure(
-        heat(values, names, labels(columns), scale, zmin=low, zmax=high, colorbar=bar, hovertemplate=hover)
-    )
-    figure.update_xaxes(type="category", tickangle=-60)
-    return finish(figure, height=max(240, 110 + 30 * len(names)))
+    columns = labels(columns) if quantity.across == "token" else columns  # heads are named by us
+    drawn = heat(values, names, columns, scale, (low, high), colorbar=bar, hovertemplate=hover)
+    return picture([drawn], height=max(240, 110 + 30 * len(names)), xaxis=across())
 
 
-def mean_line(values: Array, colour: str, quantity: Quantity) -> go.Scatter:
+def mean_line(values: Array, colour: str, quantity: Quantity) -> Drawn:
     """The mean of the quantity in each layer, as a line."""
-    hover = "layer %{x}: %{y:.3f}<extra></extra>"
-    line = {"color": colour, "width": 2}
-    return go.Scatter(
-        x=_numbers(values, quantity), y=values.mean(1), mode="lines+markers", line=line, hovertemplate=hover
-    )
+    return {
+        "type": "scatter", "x": _numbers(values, quantity), "y": values.mean(1), "mode": "lines+markers",
+        "line": {"color": colour, "width": 2}, "hovertemplate": "layer %{x}: %{y:.3f}<extra></extra>",
+    }  # fmt: skip
 
 
-def compare(lines: Mapping[str, go.Scatter], quantity: Quantity) -> go.Figure:
+def compare(lines: Mapping[str, Drawn], quantity: Quantity) -> Figure:
     """The means of several models in one picture, by name."""
-    figure = go.Figure([line.update(name=escape(name)) for name, line in lines.items()])
-    figure.update_xaxes(title_text="layer", dtick=1)
-    figure.update_yaxes(title_text=quantity.unit, rangemode="tozero")
-    return finish(figure, height=280, showlegend=True, legend={"orientation": "h", "y": 1.15})
+    traces = [{**line, "name": escape(name)} for name, line in lines.items()]
+    layers, unit = {"title": {"text": "layer"}, "dtick": 1}, {"title": {"text": quantity.unit}, "rangemode": "tozero"}
+    legend = {"orientation": "h", "y": 1.15}
+    return picture(traces, height=280, showlegend=True, legend=legend, xaxis=layers, yaxis=unit)
 
 
 def head_names(count: int) -> list[str]:

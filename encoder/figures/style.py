@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import plotly.graph_objects as go
+from plotly.graph_objects import Figure as Figure  # also for pages, which know nothing else of Plotly
 
 from encoder.labels import visible
 from encoder.trace import Array
@@ -18,7 +18,8 @@ from encoder.trace import Array
 LEFT, RIGHT, GREY = "#0072B2", "#D55E00", "#8A8F98"
 
 Scale = list[tuple[float, str]]
-Figure = go.Figure
+Drawn = dict[str, Any]  # part of a figure, as Plotly writes it
+Names = Sequence[Any] | Array
 
 
 def rgba(colour: str, alpha: float) -> str:
@@ -55,16 +56,24 @@ def escape(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def heat(values: Array, rows: Sequence[Any], columns: Sequence[Any] | Array, scale: Scale, **more: Any) -> go.Heatmap:
-    """A heat map of [row, column]; zmin and zmax are always given, so that a colour means one number."""
-    return go.Heatmap(z=values, y=rows, x=columns, colorscale=scale, **more)
+def heat(values: Array, rows: Names, columns: Names, scale: Scale, reach: tuple[float, float], **more: Any) -> Drawn:
+    """A heat map of [row, column]; its reach is always given, so that a colour means one number."""
+    low, high = reach
+    return {
+        "type": "heatmap",
+        "z": values,
+        "y": rows,
+        "x": columns,
+        "colorscale": scale,
+        "zmin": low,
+        "zmax": high,
+        **more,
+    }
 
 
-def signed_heat(
-    values: Array, rows: Sequence[Any], columns: Sequence[Any] | Array, reach: float, **more: Any
-) -> go.Heatmap:
+def signed_heat(values: Array, rows: Names, columns: Names, reach: float, **more: Any) -> Drawn:
     """A heat map of signed values, blue below zero and vermilion above, zero in the middle."""
-    return heat(values, rows, columns, SIGNED_SCALE, zmin=-reach, zmax=reach, **more)
+    return heat(values, rows, columns, SIGNED_SCALE, (-reach, reach), **more)
 
 
 def reach_of(values: Array) -> float:
@@ -72,14 +81,34 @@ def reach_of(values: Array) -> float:
     return float(np.quantile(abs(values), 0.995)) or 1.0
 
 
-def colour_bar(title: str, **more: Any) -> dict[str, Any]:
-    return {"title": {"text": title, "side": "right"}, "thickness": 10, "outlinewidth": 0, **more}
+def colour_bar(title: str) -> Drawn:
+    return {"title": {"text": title, "side": "right"}, "thickness": 10, "outlinewidth": 0}
 
 
-def finish(figure: go.Figure, height: int, **layout: Any) -> go.Figure:
-    """The layout that all pictures share: little margin, no legend unless asked for, no zooming by accident."""
+def picture(traces: Sequence[Drawn], height: int, **layout: Any) -> Figure:
+    """A figure with what all pictures share: little margin, no grid, no legend unless asked for, no zooming.
+
+    Plain dictionaries become a figure in one step at the very end: each of Plotly's own update_… calls costs
+    milliseconds, which every learner would wait for at every turn.
+    """
+    axes = {name for name in layout if name[1:].startswith("axis")} | {"xaxis", "yaxis"}
+    for name in axes:
+        layout[name] = {
+            "automargin": True,
+            "showgrid": False,
+            "zeroline": False,
+            "fixedrange": True,
+            **layout.get(name, {}),
+        }
     margin = {"l": 8, "r": 8, "t": 12, "b": 8, **layout.pop("margin", {})}
-    figure.update_layout(height=height, margin=margin, dragmode=False, **{"showlegend": False, **layout})
-    figure.update_xaxes(automargin=True, showgrid=False, zeroline=False, fixedrange=True)
-    figure.update_yaxes(automargin=True, showgrid=False, zeroline=False, fixedrange=True)
-    return figure
+    return Figure(list(traces), {"height": height, "margin": margin, "dragmode": False, "showlegend": False, **layout})
+
+
+def down(**more: Any) -> Drawn:
+    """A vertical axis of names, the first on top; names that are numbers (the token 1984) are names all the same."""
+    return {"type": "category", "autorange": "reversed", **more}
+
+
+def across(**more: Any) -> Drawn:
+    """A horizontal axis of names, slanted so that long tokens have room."""
+    return {"type": "category", "tickangle": -60, **more}

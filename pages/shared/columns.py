@@ -190,7 +190,8 @@ def _waiting(side: Side, label: str) -> Iterator[None]:
 
 def _head(side: Side, name: str, facts: str) -> None:
     sizes = f'<span class="sizes">{escape(facts)}</span>' if facts else ""
-    st.html(f'<div class="model {side}"><span class="name">{escape(visible(name, 60))}</span>{sizes}</div>')
+    shown = " ".join(visible(word, 60) for word in name.split(" "))  # only in a token does a space need a sign
+    st.html(f'<div class="model {side}"><span class="name">{escape(shown)}</span>{sizes}</div>')
 
 
 def _facts(read: Trace) -> str:

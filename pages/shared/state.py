@@ -95,6 +95,8 @@ def put(name: str, value: Any) -> None:
         names = [name.removesuffix("_b"), name.removesuffix("_b") + "_b"]
     for each in names:
         st.session_state[f"choice.{each}"] = value
+    if name == "together" and value:
+        _meet()
 
 
 def sided(name: str, side: Side) -> str:
@@ -144,21 +146,29 @@ def notes() -> list[str]:
 
 
 def text_fits_address() -> bool:
-    return _fits({"text": get("text"), "pair": get("pair")})
+    return _fits(_unusual())
+
+
+def _meet() -> None:
+    """The right column goes to where the left one is."""
+    for name in SIDED:
+        st.session_state[f"choice.{name}_b"] = get(name)
 
 
 def _read_address(address: dict[str, str]) -> None:
     refused = []
+    # The browser's Back leads to addresses that could not hold the text either: that is no wish to lose it.
+    beyond = () if text_fits_address() else ("text", "pair")
     for name, choice in CHOICES.items():
-        value = choice.default
+        value = get(name) if name in beyond else choice.default
         if name in address:
             try:
                 value = choice.read(address[name])
             except ValueError:
                 refused.append(name)
-        elif name.endswith("_b") and address.get("together") != "0":
-            value = st.session_state[f"choice.{name.removesuffix('_b')}"]
         st.session_state[f"choice.{name}"] = value
+    if get("together"):
+        _meet()
     if refused:
         wishes = ", ".join(refused)
         st.session_state["notes"] = [
@@ -167,14 +177,20 @@ def _read_address(address: dict[str, str]) -> None:
 
 
 def _written() -> dict[str, str]:
+    """The address of what is shown; a text that is too long for one is left out."""
+    address = _unusual()
+    if not _fits(address):
+        address = {name: value for name, value in address.items() if name not in ("text", "pair")}
+    return address
+
+
+def _unusual() -> dict[str, str]:
     """All choices that differ from what is shown without them, as an address writes them."""
     address = {name: _write(get(name)) for name, choice in CHOICES.items() if get(name) != choice.default}
     if get("together"):
         address = {
             name: value for name, value in address.items() if name.removesuffix("_b") not in SIDED or name in SIDED
         }
-    if not _fits(address):
-        address = {name: value for name, value in address.items() if name not in ("text", "pair")}
     return address
 
 

@@ -56,7 +56,11 @@ def is_loaded(side: Side) -> bool:
 
 def model(side: Side) -> "Model":
     """The model chosen on a side, loaded by whoever asks first. Raises ModelError."""
-    name, where = entry(side).name, device()
+    return load(entry(side).name, device())
+
+
+def load(name: str, where: str) -> "Model":
+    """A model of the catalogue on a device. Raises ModelError."""
     return _models().get((name, where), lambda: _load(name, where))
 
 

@@ -1,0 +1,36 @@
+"""Before the first visitor comes: the server learns its pages, and models load while nobody waits."""
+
+import logging
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import streamlit as st
+
+from encoder.catalogue import DEFAULT_LEFT, DEFAULT_RIGHT
+from pages.shared import traces
+
+
+def announce(pages: Callable[[], object]) -> None:
+    """Let Streamlit hear of the pages once, outside any visit.
+
+    Else it takes the pages folder for the list of pages when the first visitor comes, and greets a deep link with
+    “Page not found”.
+    """
+    log = logging.getLogger("streamlit.runtime.scriptrunner_utils.script_run_context")
+    level = log.level
+    log.setLevel(logging.ERROR)  # it warns of being outside a visit
+    pages()
+    log.setLevel(level)
+
+
+@asynccontextmanager
+async def up(app: st.App) -> AsyncIterator[None]:
+    """Start the server, and beside it load the two models that a first visit shows."""
+    threading.Thread(target=_load, name="warm-up", daemon=True).start()
+    yield
+
+
+def _load() -> None:
+    for name in (DEFAULT_LEFT, DEFAULT_RIGHT):
+        traces.load(name, "cpu")

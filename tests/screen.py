@@ -1,0 +1,250 @@
+"""What a visitor's browser shows: a person's own browser, every view with its pictures, and what counts as drawn."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, WebSocket, expect
+
+from encoder.labels import visible
+from encoder.trace import Trace
+
+PATIENCE = 30_000  # milliseconds: the first visit loads torch and both models, on a machine that may be busy
+PROJECTOR, PHONE = {"width": 1280, "height": 720}, {"width": 390, "height": 844}
+SIDES = ("a", "b")
+
+# On a deep link Streamlit's own script looks for the server under every part of the path, /page/_stcore/health first,
+# before it finds it at the root: two 404s a visit, and no way to tell it better.
+PROBE = re.compile(r"https?://127\.0\.0\.1:\d+/[\w-]+/_stcore/(health|host-config)")
+
+
+class Visitor:
+    """One person's browser, whose network ends at this machine. `complaints` holds whatever went wrong in it."""
+
+    def __init__(self, browser: Browser, url: str, phone: bool = False, dark: bool = False) -> None:
+        self.url = url
+        self.complaints: list[str] = []
+        self.context = browser.new_context(
+            viewport=PHONE if phone else PROJECTOR, has_touch=phone, is_mobile=phone,  # type: ignore[arg-type]
+            color_scheme="dark" if dark else "light", accept_downloads=True,
+        )  # fmt: skip
+        self.context.set_default_timeout(PATIENCE)
+        self.context.route(lambda address: not self._is_here(address), lambda route: route.abort())
+        self.context.on("request", self._requested)
+        self.context.on("console", self._wrote)
+        self.context.on("weberror", lambda error: self.complaints.append(str(error.error)))
+
+    def open(self, path: str = "/", **query: Any) -> Page:
+        """A new tab at an address, before anything is drawn."""
+        page = self.context.new_page()
+        page.on("dialog", lambda dialog: (self.complaints.append(f"dialog {dialog.message}"), dialog.dismiss()))
+        page.on("websocket", self._connected)
+        page.goto(self.url + address(path, **query), wait_until="commit")
+        return page
+
+    def close(self) -> None:
+        self.context.close()
+
+    def _is_here(self, url: str) -> bool:
+        return url.startswith((self.url, "data:", "blob:", "about:"))
+
+    def _requested(self, request: Request) -> None:
+        if not self._is_here(request.url):
+            self.complaints.append(f"request to {request.url}")
+
+    def _connected(self, socket: WebSocket) -> None:
+        if not socket.url.startswith(self.url.replace("http", "ws", 1)):
+            self.complaints.append(f"connection to {socket.url}")
+
+    def _wrote(self, message: ConsoleMessage) -> None:
+        if message.type == "error" and not PROBE.fullmatch(message.location["url"]):
+            self.complaints.append(f"console: {message.text} ({message.location['url']})")
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One chart of a column: words of its accessible name, and its marks: how many of which a trace must give."""
+
+    alt: str
+    marks: str
+    count: Callable[[Trace], int] = lambda trace: 1
+
+
+@dataclass(frozen=True)
+class View:
+    """A page as one of its pictures shows it: where it is, what to click there, and a column's charts in order."""
+
+    path: str
+    query: dict[str, str]
+    pictures: tuple[Picture, ...] = ()
+    button: str = ""
+    frame: str = ""  # BertViz's lines, counted by `lines`
+    lines: Callable[[Trace], int] = field(default=lambda trace: 0)
+
+    def __str__(self) -> str:
+        return "-".join([self.path.strip("/") or "side-by-side", *self.query.values()])
+
+
+def _tokens(trace: Trace) -> int:
+    return len(trace.tokens)
+
+
+def _heads(trace: Trace) -> int:
+    return trace.model.heads
+
+
+HEAT, BARS, DOTS = ".heatmaplayer image", ".barlayer .point path", ".scatterlayer .points path"
+PAGES = {
+    "Side by side": "/",
+    "Embeddings": "/token-embeddings",
+    "Attention": "/attention-heads",
+    "Feed-forward": "/feed-forward",
+    "Layers": "/all-layers",
+}
+NEURONS = (
+    Picture("the most active neurons", HEAT),
+    Picture("strongest neurons of a token", BARS, lambda trace: 8),
+    Picture("strongest tokens of a neuron", BARS, lambda trace: min(8, _tokens(trace))),
+    Picture("share of silent neurons", BARS, lambda trace: trace.model.layers),
+)
+MAPS = (
+    Picture("attention of all heads", HEAT, _heads),
+    Picture("attention of head", HEAT),
+)
+VIEWS = (
+    View("/", {}),
+    View("/token-embeddings", {}, (Picture("four strips", HEAT, lambda trace: 4),), "The sum"),
+    View("/token-embeddings", {"embedding_view": "similarity"}, (Picture("cosine", HEAT),), "Similarity"),
+    View("/token-embeddings", {"embedding_view": "map"}, (Picture("map of the tokens", DOTS, _tokens),), "Map"),
+    View(
+        "/token-embeddings",
+        {"embedding_view": "map", "space": "3d"},
+        (Picture("map of the tokens", ".gl-container canvas"),),
+        "PCA in 3-D",
+    ),
+    View(
+        "/token-embeddings",
+        {"embedding_view": "map", "space": "tsne"},
+        (Picture("map of the tokens", DOTS, _tokens),),
+        "t-SNE",
+    ),
+    View(
+        "/token-embeddings",
+        {"embedding_view": "path"},
+        (Picture("path through the layers", DOTS, lambda trace: _tokens(trace) + trace.model.layers + 1),),
+        "Path of a token",
+    ),
+    View("/attention-heads", {}, MAPS, "Heat maps"),
+    View(
+        "/attention-heads", {"attention_view": "head"}, (), "BertViz heads",
+        "#attention line", lambda trace: _heads(trace) * _tokens(trace) ** 2,
+    ),
+    View(
+        "/attention-heads", {"attention_view": "model"}, (), "BertViz model",
+        "line", lambda trace: trace.model.layers * _heads(trace) * _tokens(trace) ** 2,
+    ),
+    View(
+        "/attention-heads", {"attention_view": "neuron"}, (), "BertViz neurons",
+        "#collapsed .attn-line-group line", lambda trace: _tokens(trace) ** 2,
+    ),
+    View("/feed-forward", {}, NEURONS, "After the activation function"),
+    View("/feed-forward", {"neuron_view": "before"}, NEURONS, "Before it"),
+    View("/all-layers", {}, (Picture("through the layers", HEAT),)),
+)  # fmt: skip
+
+
+def address(path: str, **query: Any) -> str:
+    return f"{path}?{urlencode(query, quote_via=quote)}" if query else path
+
+
+def asked(page: Page) -> dict[str, str]:
+    """What the address of a page asks for."""
+    return dict(parse_qsl(urlsplit(page.url).query, keep_blank_values=True))
+
+
+def settle(page: Page) -> None:
+    """Wait until the script has ended and nothing on the page is a placeholder any more."""
+    page.wait_for_function(
+        """() => document.querySelector("[data-testid=stApp]")?.dataset.testScriptState === "notRunning"
+              && document.querySelector(".st-key-ready")
+              && !document.querySelector("[data-testid=stSkeleton], [data-stale=true]")"""
+    )
+
+
+def chart(page: Page, side: str, number: int) -> Locator:
+    return page.locator(f".st-key-chart-{side}-{number} [data-testid=stPlotlyChart]")
+
+
+def frames(page: Page) -> Locator:
+    return page.locator("iframe[data-testid=stIFrame]")
+
+
+def expect_drawn(page: Page, view: View, side: str, trace: Trace) -> None:
+    """Everything that a view draws in one column, marks and words, of what the model made of the text."""
+    for number, picture in enumerate(view.pictures, 1):
+        drawing = chart(page, side, number)
+        name = re.compile(re.escape(f"{trace.model.name}: ") + ".*" + re.escape(picture.alt))
+        expect(drawing).to_have_attribute("aria-label", name)
+        expect(drawing.locator(picture.marks)).to_have_count(picture.count(trace))
+        for image in drawing.locator(HEAT).all():
+            assert colours(image) > 1, f"{name.pattern} is a heat map of one colour"
+    if view.frame:
+        frame = page.locator(f'iframe[title="BertViz’s {view.query["attention_view"]} view of {trace.model.name}"]')
+        expect(frame.content_frame.locator(view.frame)).to_have_count(view.lines(trace))
+    if view.path == "/":
+        images = page.locator(".stage img")
+        expect(images).to_have_count(8)
+        half = images.all()[:4] if side == "a" else images.all()[4:]
+        for image in half:
+            page.wait_for_function("image => image.complete && image.naturalWidth > 0", arg=image.element_handle())
+            assert image.get_attribute("alt")
+
+
+def expect_both_drawn(page: Page, view: View, left: Trace, right: Trace) -> None:
+    expect_drawn(page, view, "a", left)
+    expect_drawn(page, view, "b", right)
+
+
+def colours(image: Locator) -> int:
+    """How many different colours a heat map's picture has."""
+    count: int = image.evaluate(
+        """async (element) => {
+             const picture = new Image();
+             picture.src = element.getAttribute("href") || element.getAttribute("xlink:href");
+             await picture.decode();
+             const canvas = new OffscreenCanvas(picture.width, picture.height);
+             const pen = canvas.getContext("2d");
+             pen.drawImage(picture, 0, 0);
+             return new Set(new Uint32Array(pen.getImageData(0, 0, picture.width, picture.height).data.buffer)).size;
+           }"""
+    )
+    return count
+
+
+def ticks(drawing: Locator, axis: str) -> list[str]:
+    """The labels along the first x or y axis of a chart, as people see them."""
+    expect(drawing.locator(f".{axis}tick text").first).to_be_attached()
+    return [text.rstrip("\u200b") for text in drawing.locator(f".{axis}tick text").all_text_contents()]
+
+
+def labels(trace: Trace) -> list[str]:
+    return [visible(token) for token in trace.tokens.text]
+
+
+def pick(page: Page, name: str) -> Locator:
+    """The widget of a choice."""
+    return page.locator(f".st-key-pick-{name}")
+
+
+def click(page: Page, button: str) -> None:
+    """Choose one segment of a row."""
+    page.get_by_role("radio", name=button, exact=True).click()
+
+
+def type_text(page: Page, text: str) -> None:
+    """Type into the sidebar's text box, and finish with Ctrl+Enter."""
+    box = pick(page, "text").locator("textarea")
+    box.fill(text)
+    box.press("Control+Enter")

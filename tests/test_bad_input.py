@@ -1,0 +1,483 @@
+"""Whatever is typed, asked for in the address or put in the models folder: a sentence, never a stack trace."""
+
+import json
+import re
+from html import unescape
+
+import pytest
+from huggingface_hub import constants
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
+
+from encoder import hub
+from encoder.labels import visible
+from tests.app import (
+    PAGES,
+    VIEWS,
+    ask,
+    charts,
+    drawn,
+    fine,
+    frames,
+    half,
+    html,
+    layers_and_heads,
+    markdown,
+    names,
+    open_page,
+    said,
+    start,
+    view_name,
+)
+from tests.fake_hub import FakeHub, make_tiny_bert
+from tests.tiny import tiny_network
+
+# What can be read, however odd.
+READABLE = {
+    "one 5,000-letter word": "x" * 5_000,
+    "only emoji": "🎉😂👩‍👩‍👧🏳️‍🌈",
+    "right to left, with an override": "שלום עולם القطة \u202eevil\u202c.",
+    "combining characters": "e\u0301\u0300\u0323 z\u0351\u036b\u0343\u036a\u0302 cafe\u0301",
+    "control characters and NUL": "a\x00b\x07\x1b[31m c\x7f\x85",
+    "line ends and tabs": "a\n\nb\r\nc\td",
+    "one token": "cat",
+    "one character without a picture for it": "\ufffd a",
+    "special tokens": "[CLS] [SEP] [PAD] [UNK]",
+    "numbers and dates, which are no places on an axis": "7 7 1984 2020-01-01 1e5 ٣٤٥",
+    "signs of a template": "%{x} {0} ${y} %s \\u0041 &amp; &lt;",
+}
+EMPTY = {"nothing": "", "blanks": " \t\n \u00a0\u3000", "invisible": "\x00", "joiners": "\u200d\u200b", "marks": "\u0301"}
+CODE = {
+    "a script": "<script>alert(1)</script>",
+    "an image that runs a script": "</script><img src=x onerror=alert(1)>",
+    "Markdown and LaTeX": "**bold** $x^2$ [link](http://x) :red[red] :material/home: `code` # title",
+    "the end of every container": "--></style></textarea></title><svg/onload=alert(1)>{{x}}",
+}
+
+
+@pytest.fixture
+def no_gpu(monkeypatch):
+    monkeypatch.setattr("encoder.devices.accelerator", lambda: None)
+
+
+def read_by_both(app):
+    """Whether both columns are there with their pictures and the page is whole."""
+    return fine(app) and all(half(app, side).get("html") and (_pictures(app, side)) for side in "ab")
+
+
+def sentences(app):
+    """What the page says in its boxes: notes and warnings."""
+    return [box.value for box in [*app.info, *app.warning]]
+
+
+# Typed text
+
+
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("text", READABLE.values(), ids=READABLE)
+def test_what_can_be_read_is_read_by_both_models_on_every_page(page, text):
+    app = ask(open_page(page), text)
+    assert read_by_both(app)
+    assert not sentences(app)
+    assert app.text_area(key="pick.text").value == text
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_an_empty_text_asks_for_one_and_nothing_is_lost(page):
+    app = open_page(page, layer="3")
+    for text in EMPTY.values():
+        ask(app, text)
+        assert fine(app)
+        assert not charts(app)
+        assert all(re.match("Type a sentence|This text holds nothing that .* can read", each) for each in sentences(app))
+        assert sentences(app)
+    ask(app, "A dog barks.")
+    assert read_by_both(app)
+    assert app.query_params == {"text": "A dog barks.", "layer": "3"}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_an_empty_text_with_a_second_sentence_still_asks_for_the_first(page):
+    app = open_page(page, text=" ", pair="It is loud.")
+    assert fine(app)
+    assert sentences(app)
+
+
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("pair", [" ", "\x00", "\u200d", "[SEP]"])
+def test_a_second_sentence_of_nothing_leaves_the_first(page, pair):
+    assert read_by_both(open_page(page, text="A dog barks.", pair=pair))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_hundred_thousand_characters_say_how_much_was_read_and_left_out(page):
+    app = ask(open_page(page), "cat dog mat " * 8_333)
+    assert read_by_both(app)
+    # 3 × 8,333 words, and 126 of them fit between [CLS] and [SEP].
+    note = "128 tokens were read and 24,873 left out. It holds 512; the limit is in the sidebar."
+    for side in "ab":
+        assert note in said(half(app, side))
+    app.number_input(key="pick.limit").set_value(512).run()
+    assert read_by_both(app)
+    for side in "ab":
+        assert "512 tokens were read and 24,489 left out. It cannot hold more." in said(half(app, side))
+    app.number_input(key="pick.limit").set_value(8).run()
+    assert read_by_both(app)
+    assert "8 tokens were read and 24,993 left out." in said(half(app, "a"))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_two_sentences_too_long_are_both_cut(page):
+    app = open_page(page, text="cat " * 100, pair="dog " * 100)
+    assert read_by_both(app)
+    assert "128 tokens were read and 75 left out." in said(half(app, "b"))
+
+
+@pytest.mark.parametrize(("page", "address"), VIEWS, ids=[view_name(*view) for view in VIEWS])
+def test_every_view_can_take_512_tokens_and_only_one(page, address):
+    if address.get("space") == "tsne":
+        pytest.skip("t-SNE of 512 tokens at every level takes a minute")
+    app = open_page(page, text="cat mat " * 300, limit="512", **address)
+    assert fine(app)
+    assert half(app, "a")
+    assert half(app, "b")
+    app = open_page(page, text="cat", hide="1", words="1", **address)
+    assert fine(app)
+    assert half(app, "b")
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_typed_mask_is_the_mask_token(page):
+    app = open_page(page, text="The [MASK] sat.")
+    assert read_by_both(app)
+    seen = html(app) if page == "side_by_side" else json.dumps(charts(app))
+    if page != "feed_forward":  # whose rankings name it only where it is among the strongest
+        assert seen.count("[MASK]") >= 2
+    for side in "ab":
+        app.switch_page("pages/attention.py").run()
+        assert names(charts(app, side)[f"chart-{side}-1"]["data"][0]["x"]) == [
+            *("[CLS]", "the", "[MASK]", "sat", ".", "[SEP]"),
+        ]  # fmt: skip
+
+
+# Text that would like to be code
+
+
+@pytest.mark.parametrize(("page", "address"), VIEWS, ids=[view_name(*view) for view in VIEWS])
+def test_code_in_the_text_is_shown_as_text_everywhere(page, address):
+    plain = open_page(page, **address)
+    for text in CODE.values():
+        app = ask(open_page(page, pair=text, **address), text)
+        assert fine(app)
+        assert half(app, "b")
+        assert_only_text(app, plain, text)
+
+
+@pytest.mark.parametrize(("page", "address"), VIEWS, ids=[view_name(*view) for view in VIEWS])
+def test_code_in_one_token_or_in_the_name_of_a_model_is_shown_as_text_everywhere(page, address, code_model):
+    plain = open_page(page, **address)
+    app = open_page(page, text=" ".join(code_model["tokens"]), b=code_model["name"], **address)
+    assert fine(app)
+    assert not sentences(app)
+    for text in (*code_model["tokens"], code_model["name"]):
+        assert_only_text(app, plain, text)
+    body = html(app)
+    assert visible(code_model["name"]) in unescape(body)
+    if page == "side_by_side":
+        shown = [unescape(token) for token in re.findall(r"<bdi>(.*?)</bdi>", body)]
+        assert all(visible(token) in shown for token in code_model["tokens"])
+    elif frames(app):
+        # JSON for BertViz, in which no < can end the script.
+        assert r"\u003cscript>alert" in frames(app)[1].srcdoc
+
+
+def assert_only_text(app, plain, text):
+    """What was typed is in no Markdown, opens no HTML element and no element of a frame, and no tag in a figure."""
+    marks = [mark for mark in ("**bold**", "$x^2$", "[link](", ":red[", "`code`", "# title", "<script", "<img", "<svg")]
+    assert not [mark for mark in marks if mark in markdown(app) and mark not in markdown(plain)]
+    assert text not in markdown(app)
+    tags = set(re.findall(r"<(?![/!])\s*([a-z]+)", html(app), re.IGNORECASE))
+    assert tags <= {"div", "span", "bdi", "b", "img", "style"}, tags
+    assert "onerror" not in "".join(re.findall(r"<[^>]*>", html(app)))
+    for figure in charts(app).values():
+        for label in _strings([figure["data"], figure["layout"].get("annotations", [])]):
+            unknown = set(re.findall(r"<\s*/?\s*([a-z]+)", label, re.IGNORECASE)) - {"b", "br", "extra"}
+            assert not unknown, label
+    for frame, safe in zip(frames(app), frames(plain), strict=False):
+        for tag in ("<script", "</script", "<img", "<svg", "</style", "<style"):
+            assert frame.srcdoc.lower().count(tag) == safe.srcdoc.lower().count(tag), tag
+
+
+@pytest.fixture(scope="module")
+def code_model(tmp_path_factory):
+    """A model whose tokenizer keeps code in one piece, in a folder with a name that is code."""
+    folder = tmp_path_factory.mktemp("models")
+    name = "<img src=x onerror=alert(1)> **bold** $x^2$ [link](x)"
+    tokens = ["<script>alert(1)<", "</script><img", "**bold**", "$x^2$", "[link](http:x)", ":red[red]", "`code`"]
+    vocabulary = {token: number for number, token in enumerate(["[UNK]", "[CLS]", "[SEP]", *tokens])}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, "[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    tokenizer.post_processor = processors.BertProcessing(("[SEP]", 2), ("[CLS]", 1))
+    tokenizer.add_special_tokens(["[UNK]", "[CLS]", "[SEP]"])
+    tiny_network("bert").save_pretrained(folder / name)
+    tokenizer.save(str(folder / name / "tokenizer.json"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ENCODER_LENS_MODELS", str(folder))
+        yield {"name": name, "tokens": tokens}
+
+
+# The address
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_nonsense_in_the_address_falls_back_with_a_note(page, no_gpu):
+    nonsense = {"layer": "99", "head": "-1", "a": "../../etc/passwd", "token": "0", "limit": "abc", "show": "x"}
+    app = open_page(page, **nonsense, gpu="1")
+    assert read_by_both(app)
+    [note] = sentences(app)
+    for name in ("head", "a", "token", "limit", "show"):
+        assert re.search(rf"\b{name}\b", note)
+    assert "etc/passwd" not in html(app) + markdown(app)
+    assert "From scratch" in html(app)
+    assert "both models run on the CPU" in said(app.sidebar)
+    assert app.query_params == {"layer": "99", "gpu": "1"}
+    if page in ("attention", "feed_forward"):
+        assert layers_and_heads(app)["layer"] == 4
+        assert layers_and_heads(app)["layer_b"] == 6
+        assert "has 4 layers: this is its last one." in said(half(app, "a"))
+        assert "has 6 layers: this is its last one." in said(half(app, "b"))
+
+
+@pytest.mark.parametrize(("page", "address"), VIEWS, ids=[view_name(*view) for view in VIEWS])
+def test_numbers_far_beyond_every_model_draw_its_last_one(page, address):
+    far = dict.fromkeys(("layer", "head", "level", "token", "neuron"), "1000000")
+    app = open_page(page, **far, **address)
+    assert read_by_both(app)
+    for figure in charts(app).values():
+        assert "1000000" not in json.dumps(figure["data"])
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_gpu_asked_for_where_there_is_none_is_explained(page, no_gpu):
+    app = open_page(page, gpu="1")
+    assert read_by_both(app)
+    toggle = next(each for each in app.toggle if each.label == "GPU")
+    assert toggle.disabled
+    assert "This machine has no GPU that PyTorch can use" in said(app.sidebar)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_full_gpu_leaves_the_reading_to_the_cpu_and_says_so(page, full_gpu):
+    app = open_page(page)
+    gpu = next(each for each in app.toggle if each.label.startswith("GPU"))
+    gpu.set_value(True).run()
+    assert read_by_both(app)
+    for side in "ab":
+        assert "The CUDA memory was full: the CPU did this reading." in said(half(app, side))
+    assert said(app.sidebar).count(" ms on the CPU") == 2
+    assert full_gpu == ["scratch-untrained", "minilm"] or len(full_gpu) > 0
+
+
+@pytest.fixture
+def full_gpu(monkeypatch, forget_models):
+    """A machine with a GPU that has no memory left; the names of the models that tried are in the list."""
+    import torch
+
+    import encoder.models
+
+    tried = []
+
+    def full(ids, segment):
+        tried.append(len(ids))
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    readers = encoder.models._readers
+
+    def with_gpu(network, walk_of, device):
+        (cpu,) = readers(network, walk_of, "cpu")
+        return (encoder.models.Reader(device, full), cpu) if device == "cuda" else (cpu,)
+
+    monkeypatch.setattr("encoder.devices.accelerator", lambda: "cuda")
+    monkeypatch.setattr("encoder.models.accelerator", lambda: "cuda")
+    monkeypatch.setattr("encoder.models.free_memory", lambda device: None)
+    monkeypatch.setattr("encoder.models._readers", with_gpu)
+    return tried
+
+
+@pytest.fixture
+def forget_models():
+    """Afterwards no session shall find what a test put in place of a model."""
+    import streamlit as st
+
+    yield
+    st.cache_resource.clear()
+
+
+# Models folder
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models")
+    make_tiny_bert(folder / "good")
+    (folder / "empty").mkdir()
+    (folder / "broken").mkdir()
+    (folder / "broken" / "config.json").write_text("{")
+    (folder / "generator").mkdir()
+    (folder / "generator" / "config.json").write_text('{"model_type": "gpt2"}')
+    (folder / "cut").mkdir()
+    for path in (folder / "good").iterdir():
+        content = path.read_bytes()
+        (folder / "cut" / path.name).write_bytes(content[:1000] if path.suffix == ".safetensors" else content)
+    (folder / "a file, not a folder.txt").write_text("x")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ENCODER_LENS_MODELS", str(folder))
+        yield folder
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_folder_that_is_no_model_gets_a_sentence_and_the_other_column_goes_on(page, folders):
+    app = open_page(page)
+    for name, reason in {
+        "empty": "holds no model",
+        "broken": "holds no model",
+        "generator": "cannot be shown; supported are",
+        "cut": "cannot be read",
+    }.items():
+        app.selectbox(key="pick.a").set_value(name).run()
+        assert fine(app)
+        [warning] = app.warning
+        assert reason in warning.value.replace("\\", "")
+        assert warning in list(half(app, "a").warning)
+        assert _pictures(app, "b")
+        assert not charts(app, "a")
+        assert app.query_params["a"] == name
+    app.selectbox(key="pick.a").set_value("good").run()
+    assert read_by_both(app)
+    assert not app.warning
+    assert "2 layers · 3 heads · width 96" in html(app)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_both_models_broken_leave_the_page_standing(page, folders):
+    app = open_page(page, a="empty", b="broken")
+    assert fine(app)
+    assert len(app.warning) == 2
+    assert not charts(app)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_model_that_holds_fewer_tokens_than_the_limit_says_so(page, folders):
+    app = open_page(page, text="cat " * 200, b="good", limit="512")
+    assert read_by_both(app)
+    assert "80 tokens were read and 122 left out. It cannot hold more." in said(half(app, "b"))
+    assert "left out" not in said(half(app, "a"))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_folder_that_vanishes_is_missed_in_a_sentence(page, folders, tmp_path, monkeypatch):
+    app = open_page(page, b="good", layer="2")
+    assert read_by_both(app)
+    monkeypatch.setenv("ENCODER_LENS_MODELS", str(tmp_path))
+    app.run()
+    assert read_by_both(app)
+    assert "“good” is not there any more" in said(half(app, "b")).replace("\\", "")
+    assert app.query_params["layer"] == "2"
+    monkeypatch.setenv("ENCODER_LENS_MODELS", str(folders))
+    app.run()
+    assert "2 layers · 3 heads · width 96" in html(app), "it came back, and so does the choice"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_model_that_the_catalogue_does_not_have_is_not_looked_for_elsewhere(page, folders):
+    for name in ("../good", str(folders / "good"), "google-bert/bert-base-uncased", "good\x00"):
+        app = open_page(page, b=name)
+        assert read_by_both(app)
+        assert "(b)" in sentences(app)[0]
+        assert '<span class="name">MiniLM</span>' in html(app)
+
+
+# Models that are not here yet
+
+
+@pytest.fixture
+def bare_machine(tmp_path, monkeypatch):
+    """Nothing has been downloaded, and nothing can be."""
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(hub, "_downloads", {})
+    return tmp_path / "cache"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_model_that_is_not_here_says_what_it_needs_and_waits_for_a_click(page, bare_machine):
+    app = open_page(page)
+    app.selectbox(key="pick.b").set_value("bert-base-uncased").run()
+    assert fine(app)
+    column = half(app, "b")
+    assert "is not on this machine yet" in said(column)
+    assert "440 MB" in said(column)
+    assert "It needs the internet once" in said(column)
+    [button] = column.button
+    assert button.label == "Download BERT base"
+    assert not charts(app, "b")
+    assert _pictures(app, "a")
+    assert hub._downloads == {}
+    assert not bare_machine.exists()
+
+
+def test_an_address_never_starts_a_download(bare_machine):
+    for page in PAGES:
+        app = open_page(page, a="bert-base-multilingual-cased", b="bert-base-uncased")
+        assert fine(app)
+        assert [button.label for button in app.button] == ["Download BERT multilingual", "Download BERT base"]
+    assert hub._downloads == {}
+    assert not bare_machine.exists()
+
+
+def test_a_download_without_internet_says_why_and_can_be_tried_again(bare_machine):
+    app = open_page("layers", b="bert-base-uncased")
+    for _ in range(2):
+        half(app, "b").button[0].click().run()
+        hub.running("google-bert/bert-base-uncased").join(20)
+        app.run()
+        assert fine(app)
+        assert "work without internet" in half(app, "b").warning[0].value
+        assert half(app, "b").button[0].label == "Download BERT base"
+        assert _pictures(app, "a")
+
+
+def test_a_click_brings_the_model_and_every_page_draws_it(tmp_path, monkeypatch, bare_machine, forget_models):
+    make_tiny_bert(tmp_path / "shelf" / "google-bert" / "bert-base-uncased")
+    with FakeHub(tmp_path / "shelf") as fake:
+        monkeypatch.setattr(constants, "ENDPOINT", fake.url)
+        url = fake.url + "/{repo_id}/resolve/{revision}/{filename}"
+        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", url)
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+        app = open_page("layers", b="bert-base-uncased")
+        assert fake.requests == []
+        half(app, "b").button[0].click().run()
+        hub.running("google-bert/bert-base-uncased").join(30)
+    for page in PAGES:
+        app.switch_page(f"pages/{page}.py").run()
+        assert read_by_both(app)
+        assert not app.button
+        assert "2 layers · 3 heads · width 96" in html(app)
+
+
+def _pictures(app, side):
+    """How many pictures a column has: charts, small ones, BertViz's frames."""
+    column = half(app, side)
+    small = sum(element.value.count("<img ") for element in column.get("html"))
+    return len(charts(app, side)) + small + len(column.get("iframe")) + said(column).count("BertViz’s")
+
+
+def _strings(part):
+    if isinstance(part, str):
+        yield part
+    elif isinstance(part, dict):
+        for key, value in part.items():
+            if key not in ("bdata", "colorscale"):
+                yield from _strings(value)
+    elif isinstance(part, list):
+        for value in part:
+            yield from _strings(value)

