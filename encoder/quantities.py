@@ -40,9 +40,9 @@ def _departure(trace: Trace) -> Array:
 
 
 def _alike(trace: Trace) -> Array:
-    tokens = len(trace.tokens)
-    cosines = [measures.cosine(state) for state in hidden_states(trace)]
-    return np.stack([(cosine.sum(-1) - 1) / max(1, tokens - 1) for cosine in cosines])
+    cosines = np.stack([measures.cosine(state) for state in hidden_states(trace)])  # [layer, token, token]
+    others = cosines.shape[-1] - 1
+    return (cosines.sum(-1) - 1) / others if others else cosines[..., 0]  # a token alone is like itself
 
 
 def _silent(trace: Trace) -> Array:

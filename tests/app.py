@@ -16,17 +16,15 @@ APP = Path(__file__).parent.parent / "app.py"
 PAGES = ("side_by_side", "embeddings", "attention", "feed_forward", "layers")
 SECONDS = 120  # the first run of a process imports torch and loads both models, on a machine that may be busy
 
-# Every choice of a page that changes what it draws: (page, address).
+# Every picture that a page can draw: (page, address).
 VIEWS = [
     ("side_by_side", {}),
     *(("embeddings", {"embedding_view": view}) for view in ("sum", "similarity", "path")),
     *(("embeddings", {"embedding_view": "map", "space": space}) for space in ("2d", "3d", "tsne")),
     *(("attention", {"attention_view": view}) for view in ("maps", "head", "model", "neuron")),
     *(("feed_forward", {"neuron_view": view}) for view in ("before", "after")),
-    *(("layers", {"quantity": name}) for name in (
-        "size", "change", "departure", "alike", "silent", "entropy", "distance", "previous", "special",
-    )),
-]  # fmt: skip
+    *(("layers", {"quantity": quantity}) for quantity in ("alike", "entropy")),  # of tokens, and of heads
+]
 
 
 def view_name(page: str, address: dict[str, str]) -> str:

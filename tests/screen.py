@@ -1,7 +1,7 @@
 """What a visitor's browser shows: a person's own browser, every view with its pictures, and what counts as drawn."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
@@ -241,6 +241,15 @@ def pick(page: Page, name: str) -> Locator:
 def click(page: Page, button: str) -> None:
     """Choose one segment of a row."""
     page.get_by_role("radio", name=button, exact=True).click()
+
+
+def walk(page: Page, path: str) -> Iterator[View]:
+    """From an open page's first view through all others, each by a click; the caller waits for its pictures."""
+    for view in VIEWS:
+        if view.path == path:
+            if view.query:
+                click(page, view.button)
+            yield view
 
 
 def type_text(page: Page, text: str) -> None:

@@ -9,14 +9,12 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 from PIL import Image
-from playwright.sync_api import Page, sync_playwright
 
 from encoder import measures
 from encoder.figures import attention, embeddings, feed_forward, layers, style, thumbnails
 from encoder.figures.style import GREY, LEFT, RIGHT, labels
 from encoder.maps import Places, places
 from encoder.quantities import QUANTITIES
-from tests.browser import launch
 from tests.synthetic import FFN, HEADS, HOSTILE, LAYERS, WIDTH, reading, relu
 from tests.synthetic import attention as random_attention
 
@@ -382,21 +380,29 @@ def test_hostile_tokens_add_no_html_to_a_picture(name):
         assert len(text) < 150
 
 
+@pytest.mark.parametrize("name", FIGURES)
+def test_an_axis_of_names_says_so_or_plotly_would_place_the_token_1984_by_its_number(name):
+    figure = sent(FIGURES[name])
+    for trace in figure["data"]:
+        for letter in "xy":
+            names = trace.get(letter, [])
+            if isinstance(names, list) and set(names) & set(TOKENS):
+                axis = trace.get(f"{letter}axis", letter).replace(letter, f"{letter}axis")
+                assert figure["layout"][axis]["type"] == "category", axis
+
+
 @pytest.fixture(scope="module")
-def plotly():
+def plotly(browser):
     """A page with Plotly's own script and nothing else."""
-    with sync_playwright() as playwright:
-        browser = launch(playwright)
-        page = browser.new_page(viewport={"width": 900, "height": 900})
-        page.set_content("<div id='plot' style='width: 900px'></div>")
-        page.add_script_tag(content=(files("plotly") / "package_data" / "plotly.min.js").read_text(encoding="utf-8"))
-        yield page
-        browser.close()
+    page = browser.new_page(viewport={"width": 900, "height": 900})
+    page.set_content("<div id='plot' style='width: 900px'></div>")
+    page.add_script_tag(content=(files("plotly") / "package_data" / "plotly.min.js").read_text(encoding="utf-8"))
+    return page
 
 
 @pytest.mark.browser
 @pytest.mark.parametrize("name", [name for name in FIGURES if not name.endswith("3d")])  # that one asks for WebGL
-def test_the_browser_draws_hostile_tokens_as_text_each_in_its_own_place(plotly: Page, name: str):
+def test_the_browser_draws_hostile_tokens_as_text_each_in_its_own_place(plotly, name):
     figure = go.Figure(HOSTILE_FIGURES[name]).update_layout(template="none")  # as bare as Streamlit's
     plotly.evaluate("figure => Plotly.newPlot(plot, figure.data, figure.layout)", sent(figure))
     assert plotly.locator("#plot img, #plot b, #plot script:not([src])").count() == 0

@@ -85,9 +85,14 @@ def test_tokens_that_never_move_lie_at_the_origin(dimensions):
     assert not variance.any()
 
 
-@pytest.mark.parametrize("space", SPACES)
-def test_the_map_of_a_reading_has_a_place_for_every_token_at_every_level(space):
-    found = places(reading(), space)
+@pytest.fixture(scope="module", params=SPACES)
+def mapped(request):
+    """A space and the map of a reading in it: t-SNE takes a while."""
+    return request.param, places(reading(), request.param)
+
+
+def test_the_map_of_a_reading_has_a_place_for_every_token_at_every_level(mapped):
+    space, found = mapped
     assert found.at.shape == (1 + LAYERS, 5, SPACES[space])
     assert len(found.axes) == SPACES[space]
     assert np.isfinite(found.at).all()
@@ -95,22 +100,16 @@ def test_the_map_of_a_reading_has_a_place_for_every_token_at_every_level(space):
     assert found.nbytes == found.at.nbytes
 
 
-@pytest.mark.parametrize("space", SPACES)
-def test_the_same_text_gives_the_same_map_every_time(space):
-    np.testing.assert_array_equal(places(reading(), space).at, places(reading(), space).at)
+def test_the_same_text_gives_the_same_map_every_time(mapped):
+    space, found = mapped
+    np.testing.assert_array_equal(places(reading(), space).at, found.at)
 
 
-def test_axes_of_a_pca_say_their_share_of_variance():
-    trace = reading()
-    _, variance = pca(hidden_states(trace), 3)
-    assert places(trace, "3d").axes == tuple(
-        f"axis {number} ({round(100 * share)}% of variance)" for number, share in enumerate(variance, 1)
-    )
-    assert places(trace, "2d").axes == places(trace, "3d").axes[:2]
-
-
-def test_axes_of_a_t_sne_claim_no_variance():
-    assert places(reading(), "tsne").axes == ("t-SNE 1", "t-SNE 2")
+def test_axes_of_a_map_say_their_share_of_variance_and_those_of_t_sne_none(mapped):
+    space, found = mapped
+    _, variance = pca(hidden_states(reading()), SPACES[space])
+    shares = tuple(f"axis {number} ({round(100 * share)}% of variance)" for number, share in enumerate(variance, 1))
+    assert found.axes == (("t-SNE 1", "t-SNE 2") if space == "tsne" else shares)
 
 
 def test_t_sne_of_fewer_than_five_points_is_refused_in_a_sentence():

@@ -11,7 +11,9 @@ def quantity_map(values: Array, columns: Sequence[str], colour: str, quantity: Q
     """[layer, token or head] as a heat map with the first layer at the bottom, as the stack is drawn in the paper."""
     names = [f"layer {number}" if number else "embedding" for number in _numbers(values, quantity)]
     scale = [(0.0, rgba(colour, 0)), (1.0, rgba(colour, 1))]
-    low, high = min(0.0, float(values.min())), quantity.top or float(values.max()) or 1.0
+    low = min(0.0, float(values.min()))
+    high = quantity.top or float(values.max())
+    high = high if high > low else low + 1  # where all is the same there is no scale to read off
     hover, bar = "%{y}, %{x}<br>%{z:.3f}<extra></extra>", colour_bar(quantity.unit)
     columns = labels(columns) if quantity.across == "token" else columns  # heads are named by us
     drawn = heat(values, names, columns, scale, (low, high), colorbar=bar, hovertemplate=hover)

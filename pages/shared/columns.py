@@ -200,6 +200,8 @@ def _facts(read: Trace) -> str:
 
 
 def _remarks(side: Side, read: Trace) -> Iterator[str]:
+    if (wish := state.get(side)) != traces.entry(side).name:
+        yield f"“{prose.plain(wish)}” is not there any more: {prose.plain(read.model.name)} reads instead."
     tokens, limit = len(read.tokens), traces.model(side).positions
     if read.tokens.left_out:
         advice = f"It holds {limit}; the limit is in the sidebar." if tokens < limit else "It cannot hold more."

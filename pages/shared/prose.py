@@ -41,7 +41,7 @@ def asset(name: str) -> str:
 
 def plain(text: str) -> str:
     """Text that Streamlit's Markdown shows as it is."""
-    return re.sub(r"([\\`*_{}\[\]()<>#+\-.!|~$:^=])", r"\\\1", text)
+    return re.sub(r"([\\`*_{}\[\]()<>#+\-.!|~$:^=&])", r"\\\1", text)
 
 
 def chips(tokens: Sequence[str], special: Iterable[bool], words: Sequence[int] | Array) -> str:

@@ -3,7 +3,8 @@
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
+from contextlib import suppress
 from typing import Generic, TypeVar
 
 Value = TypeVar("Value")
@@ -27,30 +28,37 @@ class Store(Generic[Value]):
 
     def get(self, key: Hashable, make: Callable[[], Value]) -> Value:
         """The value for a key: kept, being made by somebody else, or made now. What `make` raises, all who wait get."""
-        with self._lock:
-            if key in self._kept:
-                self._kept.move_to_end(key)
-                return self._kept[key]
-            coming = self._coming.get(key)
-            mine = coming is None
-            if coming is None:
-                coming = self._coming[key] = Future()
-        if mine:
-            self._make(key, make, coming)
-        return coming.result()
+        while True:
+            with self._lock:
+                if key in self._kept:
+                    self._kept.move_to_end(key)
+                    return self._kept[key]
+                coming = self._coming.get(key)
+                mine = coming is None
+                if coming is None:
+                    coming = self._coming[key] = Future()
+            if mine:
+                return self._make(key, make, coming)
+            # Whoever was making it was stopped (their own turn ended, not the making): make it ourselves.
+            with suppress(CancelledError):
+                return coming.result()
 
-    def _make(self, key: Hashable, make: Callable[[], Value], coming: "Future[Value]") -> None:
+    def _make(self, key: Hashable, make: Callable[[], Value], coming: "Future[Value]") -> Value:
         try:
             value = make()
         except BaseException as error:
             with self._lock:
                 del self._coming[key]
-            coming.set_exception(error)
-            return
+            if isinstance(error, Exception):
+                coming.set_exception(error)
+            else:  # Streamlit stops a turn so, with that learner's widgets inside: it must not reach the others
+                coming.cancel()
+            raise
         with self._lock:
             del self._coming[key]
             self._keep(key, value)
         coming.set_result(value)
+        return value
 
     def _keep(self, key: Hashable, value: Value) -> None:
         size = self._size(value)

@@ -66,42 +66,49 @@ def load(name: str, where: str) -> "Model":
 
 def trace(side: Side) -> Trace:
     """What the side's model made of the text, with every token that it read. Raises ModelError."""
-    return _once(Trace, _key(side), lambda: model(side).trace(*_question()))
+    question = _question(side)
+    return _once(Trace, question, lambda: _read(*question))
 
 
 def shown(side: Side) -> Trace:
     """The same as the learner wants to see it: by whole words, without special tokens, or as it is."""
-    words, hide = state.get("words"), state.get("hide")
+    read, (words, hide) = trace(side), _wishes()
     if not (words or hide):
-        return trace(side)
-    return _once(Trace, (*_key(side), words, hide), lambda: _view(trace(side), words, hide))
+        return read
+    return _once(Trace, (*_question(side), words, hide), lambda: _view(read, words, hide))
 
 
 def places(side: Side, space: Space) -> Places:
     """The map of the tokens shown, at every level. Raises ValueError where there are too few of them."""
-    key = (*_key(side), state.get("words"), state.get("hide"), space)
-    return _once(Places, key, lambda: maps.places(shown(side), space))
+    seen = shown(side)
+    return _once(Places, (*_question(side), *_wishes(), space), lambda: maps.places(seen, space))
 
 
 def ready(side: Side) -> Trace | None:
     """The trace if it has been computed already."""
-    found = _readings().peek(_key(side))
+    found = _readings().peek(_question(side))
     return found if isinstance(found, Trace) else None
 
 
 def _once(kind: type[Kind], key: Hashable, make: Callable[[], Kind]) -> Kind:
+    # Everything a learner chose is in the key already: others may wait for this `make`, so it asks no session.
     value = _readings().get(key, make)
     assert isinstance(value, kind)
     return value
 
 
-def _question() -> tuple[str, str | None, int]:
+def _question(side: Side) -> tuple[str, str, str, str | None, int]:
+    """Everything that a trace depends on: model, device, text, second sentence, most tokens."""
     pair = state.get("pair")
-    return state.get("text"), pair if pair.strip() else None, state.get("limit")
+    return entry(side).name, device(), state.get("text"), pair if pair.strip() else None, state.get("limit")
 
 
-def _key(side: Side) -> tuple[object, ...]:
-    return (entry(side).name, device(), *_question())
+def _wishes() -> tuple[bool, bool]:
+    return state.get("words"), state.get("hide")
+
+
+def _read(name: str, where: str, text: str, pair: str | None, limit: int) -> Trace:
+    return load(name, where).trace(text, pair, limit)
 
 
 def _view(read: Trace, words: bool, hide: bool) -> Trace:

@@ -1,0 +1,197 @@
+"""The address of a view, what a new text changes, and two visitors at once, in a real Chromium."""
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.screen import VIEWS, asked, chart, click, expect_both_drawn, labels, pick, settle, ticks, type_text
+
+pytestmark = pytest.mark.browser
+
+TEXT, OTHER = "The dendrochronologist sat down.", "A dog barks."
+ATTENTION = next(view for view in VIEWS if view.path == "/attention-heads")
+
+SIDEBAR = {
+    "text": "Öl & Wasser: 50 % #1?", "pair": "Und = nicht +", "a": "first-article", "b": "minilm",
+    "words": "1", "hide": "1", "together": "0", "limit": "64",
+}  # fmt: skip
+
+
+def slider(page, name):
+    return pick(page, name).locator("input[type=range]")
+
+
+def toggle(page, name):
+    return pick(page, name).locator("input[type=checkbox]")
+
+
+def chosen(page, name):
+    return pick(page, name).get_by_role("combobox")
+
+
+def radio(page, name):
+    return page.get_by_role("radio", name=name, exact=True)
+
+
+def test_an_address_restores_the_text_the_models_and_every_switch_of_the_sidebar(visitor):
+    page = visitor().open("/attention-heads", **SIDEBAR, layer=2, head=3, layer_b=5, head_b=11)
+    settle(page)
+    expect(pick(page, "text").locator("textarea")).to_have_value(SIDEBAR["text"])
+    expect(pick(page, "pair").locator("input")).to_have_value(SIDEBAR["pair"])
+    expect(chosen(page, "a")).to_have_value("First article's encoder")
+    expect(chosen(page, "b")).to_have_value("MiniLM")
+    for name, wanted in (("words", True), ("hide", True), ("together", False)):
+        expect(toggle(page, name)).to_be_checked(checked=wanted)
+    expect(pick(page, "limit").locator("input")).to_have_value("64")
+    for name, value in (("layer", 2), ("head", 3), ("layer_b", 5), ("head_b", 11)):
+        expect(slider(page, name)).to_have_value(str(value))
+    expect(chart(page, "b", 2)).to_have_attribute("aria-label", "MiniLM: attention of head 11 of layer 5")
+    assert asked(page) == {**SIDEBAR, "layer": "2", "head": "3", "layer_b": "5", "head_b": "11"}
+
+
+def test_an_address_restores_what_is_looked_at_on_every_page(visitor):
+    guest = visitor()
+    page = guest.open("/token-embeddings", text=TEXT, embedding_view="map", space="3d", level=3)
+    expect(radio(page, "Map")).to_be_checked()
+    expect(radio(page, "PCA in 3-D")).to_be_checked()
+    for side in ("level", "level_b"):
+        expect(slider(page, side)).to_have_value("3")
+    page = guest.open("/token-embeddings", text=TEXT, embedding_view="path", token=4)
+    expect(chosen(page, "token_b")).to_have_value("4  ##dro")
+    page = guest.open("/feed-forward", text=TEXT, neuron_view="before", layer=2, token=3, neuron=7, show="b")
+    expect(radio(page, "Before it")).to_be_checked()
+    expect(radio(page, "Right")).to_be_checked()
+    expect(slider(page, "layer_b")).to_have_value("2")
+    expect(chosen(page, "token_b")).to_have_value("3  den")
+    expect(chosen(page, "neuron_b")).to_have_value("neuron 7")
+    expect(page.locator(".model.a")).to_have_count(0)
+    page = guest.open("/all-layers", text=TEXT, quantity="entropy")
+    expect(chosen(page, "quantity")).to_have_value("Spread of attention")
+    settle(page)
+    assert asked(page) == {"text": TEXT, "quantity": "entropy"}
+
+
+def test_the_address_follows_what_is_clicked_and_typed_and_opens_the_same_view(visitor):
+    guest = visitor()
+    page = guest.open("/attention-heads")
+    settle(page)
+    assert asked(page) == {}
+    type_text(page, OTHER)
+    _expect_address(page, text=OTHER)
+    slider(page, "layer").press("ArrowRight")
+    _expect_address(page, text=OTHER, layer="2")
+    expect(slider(page, "layer_b")).to_have_value("2")  # they move together
+    pick(page, "together").locator("label").click()
+    _expect_address(page, text=OTHER, layer="2", layer_b="2", together="0")
+    slider(page, "head_b").press("End")
+    _expect_address(page, text=OTHER, layer="2", layer_b="2", head_b="12", together="0")
+    pick(page, "words").locator("label").click()
+    click(page, "BertViz heads")
+    wanted = {
+        "text": OTHER, "layer": "2", "layer_b": "2", "head_b": "12", "together": "0", "words": "1",
+        "attention_view": "head",
+    }  # fmt: skip
+    _expect_address(page, **wanted)
+    again = guest.open(page.url.removeprefix(guest.url))
+    settle(again)
+    expect(slider(again, "head_b")).to_have_value("12")
+    expect(slider(again, "layer")).to_have_value("2")
+    expect(radio(again, "BertViz heads")).to_be_checked()
+    assert asked(again) == wanted
+
+
+def test_choosing_another_model_draws_it_and_stands_in_the_address(visitor):
+    page = visitor().open("/attention-heads", text=OTHER)
+    settle(page)
+    chosen(page, "a").click()
+    page.get_by_role("option", name="Second article's encoder").click()
+    expect(chart(page, "a", 1)).to_have_attribute("aria-label", "Second article's encoder: attention of all heads of layer 1")
+    _expect_address(page, text=OTHER, a="second-article")
+
+
+def test_back_returns_to_the_page_before_as_it_was(visitor, scratch, minilm):
+    page = visitor().open("/attention-heads", text=OTHER, layer=3)
+    settle(page)
+    page.get_by_test_id("stTopNavLink").get_by_text("Layers", exact=True).click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Layers")
+    expect(chart(page, "b", 1)).to_be_visible()
+    settle(page)
+    page.go_back()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Attention")
+    expect_both_drawn(page, ATTENTION, scratch.trace(OTHER), minilm.trace(OTHER))
+    expect(slider(page, "layer")).to_have_value("3")
+    _expect_address(page, text=OTHER, layer="3")
+
+
+def test_reloading_keeps_the_view(visitor, scratch, minilm):
+    page = visitor().open("/attention-heads", text=OTHER)
+    settle(page)
+    slider(page, "layer").press("ArrowRight")
+    _expect_address(page, text=OTHER, layer="2")
+    page.reload()
+    settle(page)
+    expect(slider(page, "layer_b")).to_have_value("2")
+    expect_both_drawn(page, ATTENTION, scratch.trace(OTHER), minilm.trace(OTHER))
+
+
+def test_two_tabs_with_different_texts_do_not_mix(visitor, scratch, minilm):
+    guest = visitor()
+    one, other = guest.open("/attention-heads", text=TEXT), guest.open("/attention-heads", text=OTHER)
+    for page, text in ((one, TEXT), (other, OTHER)):
+        expect_both_drawn(page, ATTENTION, scratch.trace(text), minilm.trace(text))
+    slider(one, "layer").press("ArrowRight")
+    type_text(other, "It rains.")
+    _expect_tokens(one, minilm.trace(TEXT))
+    _expect_tokens(other, minilm.trace("It rains."))
+    _expect_address(one, text=TEXT, layer="2")
+    _expect_address(other, text="It rains.")
+
+
+def test_a_text_typed_in_the_sidebar_redraws_both_columns(visitor, scratch, minilm):
+    page = visitor().open("/attention-heads", text=TEXT)
+    settle(page)
+    type_text(page, OTHER)
+    expect_both_drawn(page, ATTENTION, scratch.trace(OTHER), minilm.trace(OTHER))
+    _expect_tokens(page, minilm.trace(OTHER))
+
+
+def test_an_example_and_a_second_sentence_redraw_both_columns(visitor, scratch, minilm):
+    page = visitor().open("/attention-heads", text=TEXT)
+    settle(page)
+    page.locator(".st-key-example").get_by_role("combobox").click()
+    page.get_by_role("option", name="Dog and man").click()
+    first, second = "The dog bit the man.", "The man bit the dog."
+    expect(pick(page, "pair").locator("input")).to_have_value(second)
+    _expect_tokens(page, minilm.trace(first, second))
+    pick(page, "pair").locator("input").fill("So what?")
+    pick(page, "pair").locator("input").press("Enter")
+    _expect_tokens(page, minilm.trace(first, "So what?"))
+
+
+def test_the_text_typed_on_a_phone_redraws_both_columns(visitor, scratch, minilm):
+    page = visitor(phone=True).open("/attention-heads", text=TEXT)
+    settle(page)
+    box = pick(page, "text-phone").locator("input")
+    expect(box).to_have_value(TEXT)
+    box.fill(OTHER)
+    box.press("Enter")
+    expect_both_drawn(page, ATTENTION, scratch.trace(OTHER), minilm.trace(OTHER))
+    _expect_tokens(page, minilm.trace(OTHER))
+    _expect_address(page, text=OTHER)
+
+
+def _expect_address(page, **wanted):
+    page.wait_for_function(
+        "wanted => new URLSearchParams(location.search).toString() === new URLSearchParams(wanted).toString()"
+        " || JSON.stringify(Object.entries(wanted).sort())"
+        "    === JSON.stringify([...new URLSearchParams(location.search)].sort())",
+        arg=wanted,
+    )
+
+
+def _expect_tokens(page, trace):
+    """The large head of both columns is labelled with these tokens."""
+    for side in ("a", "b"):
+        texts = chart(page, side, 2).locator(".xtick text")
+        expect(texts).to_have_count(len(trace.tokens))
+        expect(texts.nth(1)).to_have_text(labels(trace)[1])
+        assert ticks(chart(page, side, 2), "x") == labels(trace)
