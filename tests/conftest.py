@@ -38,10 +38,12 @@ def tiny_folder(tmp_path):
 @pytest.fixture(scope="module")
 def browser():
     """A headless Chromium. One for each file: Playwright's event loop would be in the way of other tests."""
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
     from tests.browser import launch
+    from tests.screen import PATIENCE
 
+    expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
         running = launch(playwright)
         yield running

@@ -3,7 +3,18 @@
 from collections.abc import Sequence
 from math import ceil
 
-from encoder.figures.style import Drawn, Figure, across, colour_bar, down, heat, labels, picture, probability_scale
+from encoder.figures.style import (
+    Drawn,
+    Figure,
+    across,
+    colour_bar,
+    down,
+    heat,
+    labels,
+    picture,
+    probability_scale,
+    square,
+)
 from encoder.trace import Array
 
 FROM, TO = "from: the token that reads (query)", "to: the token that is read (key)"
@@ -32,7 +43,7 @@ def all_heads(attention: Array, tokens: Sequence[str], colour: str, chosen: int,
             "xaxis": f"x{axis}", "yaxis": f"y{axis}",
             "hovertemplate": f"head {head + 1}<br>from %{{y}}<br>to %{{x}}<br>%{{z:.3f}}<extra></extra>",
         })  # fmt: skip
-    return picture(maps, height=70 + 112 * rows, margin={"t": 18}, **layout)
+    return picture(maps, height=66 + 100 * rows, margin={"t": 18}, **layout)
 
 
 def one_head(attention: Array, tokens: Sequence[str], colour: str) -> Figure:
@@ -43,7 +54,9 @@ def one_head(attention: Array, tokens: Sequence[str], colour: str) -> Figure:
     traces = [heat(attention, names, names, scale, (0, 1), colorbar=bar, hovertemplate=hover)]
     if len(names) <= MOST_NUMBERS:
         traces.append(_numbers(attention, names))
-    return picture(traces, height=480, xaxis=across(title={"text": TO}), yaxis=down(title={"text": FROM}))
+    return picture(
+        traces, height=square(len(names), 480), xaxis=across(title={"text": TO}), yaxis=down(title={"text": FROM})
+    )
 
 
 def _numbers(attention: Array, names: Sequence[str]) -> Drawn:

@@ -16,11 +16,13 @@ from encoder.figures.style import (
     reach_of,
     rgba,
     signed_heat,
+    square,
 )
 from encoder.labels import visible
 from encoder.maps import Places
 from encoder.trace import Array, EmbeddingTrace
 
+HEIGHT = 380  # pixels: all of it is in sight at a projector of 1280 × 720
 STRIPS = (("token", "token"), ("position", "+ position"), ("segment", "+ segment"), ("output", "= embedding"))
 
 
@@ -57,7 +59,7 @@ def similarity(cosines: Array, tokens: Sequence[str]) -> Figure:
     names = labels(tokens)
     hover = "%{y}<br>%{x}<br>cosine %{z:.3f}<extra></extra>"
     drawn = signed_heat(cosines, names, names, 1, colorbar=colour_bar("cosine"), hovertemplate=hover)
-    return picture([drawn], height=460, xaxis=across(), yaxis=down())
+    return picture([drawn], height=square(len(names), HEIGHT), xaxis=across(), yaxis=down())
 
 
 def map_of(places: Places, level: int, tokens: Sequence[str], colour: str) -> Figure:
@@ -66,7 +68,7 @@ def map_of(places: Places, level: int, tokens: Sequence[str], colour: str) -> Fi
     marks = {"mode": "markers+text", "textposition": "top center", "hoverinfo": "text", "hovertext": names}
     if len(axes) == 2:
         dots = {"type": "scatter", "x": at[:, 0], "y": at[:, 1], "text": names, "marker": {"size": 8, "color": colour}}
-        return picture([{**dots, **marks}], height=460, xaxis=axes[0], yaxis=axes[1])
+        return picture([{**dots, **marks}], height=HEIGHT, xaxis=axes[0], yaxis=axes[1])
     x, y, z = at.T
     # WebGL knows tags but no &lt;, and an invisible space is enough to spoil a tag.
     text = [visible(token).replace("<", "<\u200b") for token in tokens]
@@ -74,7 +76,7 @@ def map_of(places: Places, level: int, tokens: Sequence[str], colour: str) -> Fi
     wall = {"showbackground": False, "gridcolor": GREY}  # walls would cut off the tokens near them
     scene: Drawn = {f"{name}axis": {**axis, **wall} for name, axis in zip("xyz", axes, strict=True)}
     scene |= {"aspectmode": "cube", "dragmode": "orbit"}
-    return picture([{**dots, **marks}], height=480, margin={"t": 0}, scene=scene)
+    return picture([{**dots, **marks}], height=HEIGHT, margin={"t": 0}, scene=scene)
 
 
 def path_of(places: Places, token: int, tokens: Sequence[str], colour: str) -> Figure:
@@ -90,7 +92,7 @@ def path_of(places: Places, token: int, tokens: Sequence[str], colour: str) -> F
         "text": [str(number) for number in range(len(at))], "textposition": "top center", "marker": {"size": 8},
         "line": {"color": colour, "width": 2}, "hovertemplate": "after layer %{text}<extra></extra>",
     }  # fmt: skip
-    return picture([others, way], height=460, xaxis=horizontal, yaxis=vertical)
+    return picture([others, way], height=HEIGHT, xaxis=horizontal, yaxis=vertical)
 
 
 def _axes(places: Places) -> list[Drawn]:

@@ -20,7 +20,7 @@ def neuron_map(layer: LayerTrace, tokens: Sequence[str], before: bool) -> Figure
     bar = colour_bar("preactivation" if before else "activation")
     names = neuron_names(neurons)
     drawn = signed_heat(values, names, labels(tokens), reach_of(values), colorbar=bar, hovertemplate=hover)
-    return picture([drawn], height=120 + 15 * len(neurons), xaxis=across(), yaxis=down())
+    return picture([drawn], height=100 + 13 * len(neurons), xaxis=across(), yaxis=down())
 
 
 def strongest_neurons(neurons: Array, token: int, colour: str) -> Figure:

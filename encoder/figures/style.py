@@ -104,6 +104,11 @@ def picture(traces: Sequence[Drawn], height: int, **layout: Any) -> Figure:
     return Figure(list(traces), {"height": height, "margin": margin, "dragmode": False, "showlegend": False, **layout})
 
 
+def square(names: int, least: int) -> int:
+    """The height of a map of tokens by tokens, in pixels: every name has room until the map would leave the screen."""
+    return min(900, max(least, 110 + 20 * names))
+
+
 def down(**more: Any) -> Drawn:
     """A vertical axis of names, the first on top; names that are numbers (the token 1984) are names all the same."""
     return {"type": "category", "autorange": "reversed", **more}

@@ -1,0 +1,30 @@
+"""The README's pictures, taken anew from this version: `python -m tests.pictures`."""
+
+from playwright.sync_api import sync_playwright
+
+from tests.bench.server import APP, ROOT, serve
+from tests.browser import launch
+
+PICTURES = {
+    "side-by-side": ("/", 1280, 720, "light"),
+    "attention": ("/attention-heads?layer=3&head=2", 1280, 720, "dark"),
+    "phone": ("/?show=b", 390, 720, "light"),
+}
+
+
+def main() -> None:
+    with serve(APP) as server, sync_playwright() as playwright:
+        browser = launch(playwright)
+        for name, (path, width, height, theme) in PICTURES.items():
+            page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=theme)  # type: ignore[arg-type]
+            for _ in range(2):  # the first reading finds the libraries cold, and would show it in its milliseconds
+                page.goto(server.url + path)
+                page.wait_for_selector(".st-key-ready")
+                page.wait_for_load_state("networkidle")
+            page.screenshot(path=ROOT / "assets" / "pictures" / f"{name}.png")
+            page.close()
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()
