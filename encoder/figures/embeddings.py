@@ -59,7 +59,7 @@ def similarity(cosines: Array, tokens: Sequence[str]) -> Figure:
     names = labels(tokens)
     hover = "%{y}<br>%{x}<br>cosine %{z:.3f}<extra></extra>"
     drawn = signed_heat(cosines, names, names, 1, colorbar=colour_bar("cosine"), hovertemplate=hover)
-    return picture([drawn], height=square(len(names), HEIGHT), xaxis=across(), yaxis=down())
+    return picture([drawn], **square(len(names), HEIGHT), xaxis=across())
 
 
 def map_of(places: Places, level: int, tokens: Sequence[str], colour: str) -> Figure:

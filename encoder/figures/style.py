@@ -104,9 +104,10 @@ def picture(traces: Sequence[Drawn], height: int, **layout: Any) -> Figure:
     return Figure(list(traces), {"height": height, "margin": margin, "dragmode": False, "showlegend": False, **layout})
 
 
-def square(names: int, least: int) -> int:
-    """The height of a map of tokens by tokens, in pixels: every name has room until the map would leave the screen."""
-    return min(900, max(least, 110 + 20 * names))
+def square(names: int, least: int) -> Drawn:
+    """The height and the rows of a map of tokens by tokens: it grows with them, and up to 24 all have their names."""
+    rows = down(dtick=1) if names <= 24 else down()
+    return {"height": min(900, max(least, 110 + 20 * names)), "yaxis": rows}
 
 
 def down(**more: Any) -> Drawn:
