@@ -54,9 +54,9 @@ def one_head(attention: Array, tokens: Sequence[str], colour: str) -> Figure:
     traces = [heat(attention, names, names, scale, (0, 1), colorbar=bar, hovertemplate=hover)]
     if len(names) <= MOST_NUMBERS:
         traces.append(_numbers(attention, names))
-    return picture(
-        traces, height=square(len(names), 480), xaxis=across(title={"text": TO}), yaxis=down(title={"text": FROM})
-    )
+    layout = square(len(names), least=480)
+    layout["yaxis"]["title"] = {"text": FROM}
+    return picture(traces, **layout, xaxis=across(title={"text": TO}))
 
 
 def _numbers(attention: Array, names: Sequence[str]) -> Drawn:
