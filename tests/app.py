@@ -84,9 +84,14 @@ def charts(app: AppTest, side: str = "") -> dict[str, dict[str, Any]]:
     return {key: spec for key, spec in found.items() if key.startswith(f"chart-{side}") or not side}
 
 
-def drawn(spec: dict[str, Any], number: int = 0) -> np.ndarray:
-    """The numbers of a heat map."""
-    return numbers(spec["data"][number]["z"])
+def heat_maps(spec: dict[str, Any]) -> list[dict[str, Any]]:
+    """The heat maps of a chart, without the numbers written on or beside them."""
+    return [trace for trace in spec["data"] if trace["type"] == "heatmap"]
+
+
+def drawn(spec: dict[str, Any]) -> np.ndarray:
+    """The numbers of a chart's first heat map."""
+    return numbers(heat_maps(spec)[0]["z"])
 
 
 def numbers(packed: Any) -> np.ndarray:

@@ -8,7 +8,6 @@ from tests.browser import launch
 PICTURES = {
     "side-by-side": ("/", 1280, 720, "light"),
     "attention": ("/attention-heads?layer=3&head=2", 1280, 720, "dark"),
-    "phone": ("/?show=b", 390, 720, "light"),
 }
 
 
@@ -17,10 +16,12 @@ def main() -> None:
         browser = launch(playwright)
         for name, (path, width, height, theme) in PICTURES.items():
             page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=theme)  # type: ignore[arg-type]
-            for _ in range(2):  # the first reading finds the libraries cold, and would show it in its milliseconds
-                page.goto(server.url + path)
+            # The first readings find the libraries cold, and would show it in their milliseconds.
+            for address in ("/?text=A+warm-up.", "/?text=A+second+one.", path):
+                page.goto(server.url + address)
                 page.wait_for_selector(".st-key-ready")
-                page.wait_for_load_state("networkidle")
+                page.wait_for_function("!document.querySelector('[data-testid=stSkeleton]')")
+            page.wait_for_timeout(1000)  # for charts to fade in
             page.screenshot(path=ROOT / "assets" / "pictures" / f"{name}.png")
             page.close()
         browser.close()

@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import expect
 
-from tests.screen import VIEWS, asked, chart, click, expect_both_drawn, labels, pick, settle, ticks, type_text
+from tests.screen import HEAT, VIEWS, asked, chart, click, expect_both_drawn, labels, pick, settle, ticks, type_text
 
 pytestmark = pytest.mark.browser
 
@@ -11,7 +11,7 @@ TEXT, OTHER = "The dendrochronologist sat down.", "A dog barks."
 ATTENTION = next(view for view in VIEWS if view.path == "/attention-heads")
 
 SIDEBAR = {
-    "text": "Öl & Wasser: 50 % #1?", "pair": "Und = nicht +", "a": "first-article", "b": "minilm",
+    "text": "Öl & Wasser: 50 % #1?", "pair": "Und = nicht +", "a": "minilm", "b": "first-article",
     "words": "1", "hide": "1", "together": "0", "limit": "64",
 }  # fmt: skip
 
@@ -33,19 +33,20 @@ def radio(page, name):
 
 
 def test_an_address_restores_the_text_the_models_and_every_switch_of_the_sidebar(visitor):
-    page = visitor().open("/attention-heads", **SIDEBAR, layer=2, head=3, layer_b=5, head_b=11)
+    page = visitor().open("/attention-heads", **SIDEBAR, layer=5, head=11, layer_b=2, head_b=3)
     settle(page)
     expect(pick(page, "text").locator("textarea")).to_have_value(SIDEBAR["text"])
     expect(pick(page, "pair").locator("input")).to_have_value(SIDEBAR["pair"])
-    expect(chosen(page, "a")).to_have_value("First article's encoder")
-    expect(chosen(page, "b")).to_have_value("MiniLM")
+    expect(chosen(page, "a")).to_have_value("MiniLM")
+    expect(chosen(page, "b")).to_have_value("First article's encoder")
     for name, wanted in (("words", True), ("hide", True), ("together", False)):
         expect(toggle(page, name)).to_be_checked(checked=wanted)
     expect(pick(page, "limit").locator("input")).to_have_value("64")
-    for name, value in (("layer", 2), ("head", 3), ("layer_b", 5), ("head_b", 11)):
+    for name, value in (("layer", 5), ("head", 11), ("layer_b", 2), ("head_b", 3)):
         expect(slider(page, name)).to_have_value(str(value))
-    expect(chart(page, "b", 2)).to_have_attribute("aria-label", "MiniLM: attention of head 11 of layer 5")
-    assert asked(page) == {**SIDEBAR, "layer": "2", "head": "3", "layer_b": "5", "head_b": "11"}
+    expect(chart(page, "a", 2, "MiniLM: attention of head 11 of layer 5")).to_be_visible()
+    expect(chart(page, "b", 2, "First article's encoder: attention of head 3 of layer 2")).to_be_visible()
+    assert asked(page) == {**SIDEBAR, "layer": "5", "head": "11", "layer_b": "2", "head_b": "3"}
 
 
 def test_an_address_restores_what_is_looked_at_on_every_page(visitor):
@@ -104,7 +105,7 @@ def test_choosing_another_model_draws_it_and_stands_in_the_address(visitor):
     settle(page)
     chosen(page, "a").click()
     page.get_by_role("option", name="Second article's encoder").click()
-    expect(chart(page, "a", 1)).to_have_attribute("aria-label", "Second article's encoder: attention of all heads of layer 1")
+    expect(chart(page, "a", 1, "Second article's encoder: attention of all heads").locator(HEAT).first).to_be_visible()
     _expect_address(page, text=OTHER, a="second-article")
 
 

@@ -1,9 +1,12 @@
 """Every page with both models: what a visitor sees is what the two models computed."""
 
 import re
+from base64 import b64decode
+from io import BytesIO
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from encoder.figures.style import LEFT, RIGHT
 from encoder.labels import visible
@@ -22,6 +25,7 @@ from tests.app import (
     fine,
     frames,
     half,
+    heat_maps,
     html,
     layers_and_heads,
     names,
@@ -85,17 +89,36 @@ def test_every_page_says_its_name_its_reason_and_its_formula(page):
     assert "$" in app.main.markdown[0].value
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_left_is_blue_and_right_is_vermilion(page):
-    app = open_page(page, text=TEXT)
-    if page == "side_by_side" or page == "embeddings":
-        app = open_page("embeddings", text=TEXT, embedding_view="map")  # the sum's colours are signed, alike in both
-    own, other = ("rgba(0,114,178", LEFT), ("rgba(213,94,0", RIGHT)
-    for side, mine, theirs in (("a", own, other), ("b", other, own)):
-        first = charts(app, side)["chart-" + side + ("-2" if page == "feed_forward" else "-1")]
-        text = str(first["data"]) + str(first["layout"].get("coloraxis"))
-        assert any(colour in text for colour in mine)
-        assert not any(colour in text for colour in theirs)
+@pytest.mark.parametrize(
+    ("page", "address", "chart"),
+    [
+        ("embeddings", {"embedding_view": "map"}, 1),
+        ("embeddings", {"embedding_view": "path"}, 1),
+        ("attention", {}, 1),
+        ("attention", {}, 2),
+        ("feed_forward", {}, 2),
+        ("feed_forward", {}, 4),
+        ("layers", {"quantity": "entropy"}, 1),
+    ],
+)
+def test_left_is_blue_and_right_is_vermilion(page, address, chart):
+    app = open_page(page, text=TEXT, **address)
+    blue, vermilion = ("rgba(0,114,178", LEFT), ("rgba(213,94,0", RIGHT)
+    for side, own, other in (("a", blue, vermilion), ("b", vermilion, blue)):
+        figure = charts(app, side)[f"chart-{side}-{chart}"]
+        colours = str(figure["data"]) + str(figure["layout"].get("coloraxis"))
+        assert any(colour in colours for colour in own)
+        assert not any(colour in colours for colour in other)
+
+
+def test_small_pictures_of_attention_have_the_colours_of_their_sides():
+    app = start(text=TEXT)
+    for side, colour in (("a", LEFT), ("b", RIGHT)):
+        image = re.search(r'base64,([^"]+)" alt="all heads', _html_of(app, side))[1]
+        pixels = np.array(Image.open(BytesIO(b64decode(image))))
+        inked = pixels[pixels[..., 3] > 0]
+        assert len(inked)
+        assert np.all(inked[:, :3] == [int(colour[at : at + 2], 16) for at in (1, 3, 5)])
 
 
 # Side by side
@@ -131,10 +154,10 @@ def test_pieces_of_one_word_hang_together_and_special_tokens_are_dimmed():
 def test_the_sum_shows_token_position_segment_and_embedding_of_both_models(both):
     app = open_page("embeddings", text=TEXT)
     for side, trace in both.items():
-        figure = charts(app, side)[f"chart-{side}-1"]
-        for number, part in enumerate(("token", "position", "segment", "output")):
-            assert shows(drawn(figure, number), getattr(trace.embedding, part))
-            assert names(figure["data"][number]["y"]) == list(trace.tokens.text)
+        strips = heat_maps(charts(app, side)[f"chart-{side}-1"])
+        for strip, part in zip(strips, ("token", "position", "segment", "output"), strict=True):
+            assert shows(numbers(strip["z"]), getattr(trace.embedding, part))
+            assert names(strip["y"]) == list(trace.tokens.text)
 
 
 @pytest.mark.parametrize("level", [0, 2, 4])
@@ -143,7 +166,7 @@ def test_similarity_shows_the_cosines_after_the_chosen_layer(both, level):
     for side, trace in both.items():
         figure = charts(app, side)[f"chart-{side}-1"]
         assert shows(drawn(figure), cosine(hidden_states(trace)[level]))
-        assert (figure["data"][0]["zmin"], figure["data"][0]["zmax"]) == (-1, 1)
+        assert (heat_maps(figure)[0]["zmin"], heat_maps(figure)[0]["zmax"]) == (-1, 1)
 
 
 @pytest.mark.parametrize("space", ["2d", "3d", "tsne"])
@@ -197,13 +220,12 @@ def test_heat_maps_show_every_head_of_the_layer_and_one_large(both, layer, head)
     for side, trace in both.items():
         attention = trace.layers[layer - 1].attention
         small, large = charts(app, side).values()
-        assert len(small["data"]) == trace.model.heads
-        for number, picture in enumerate(small["data"]):
-            assert shows(numbers(picture["z"]), attention[number])
+        for picture, head_attention in zip(heat_maps(small), attention, strict=True):
+            assert shows(numbers(picture["z"]), head_attention)
             assert names(picture["x"]) == names(picture["y"]) == list(trace.tokens.text)
         assert (small["layout"]["coloraxis"]["cmin"], small["layout"]["coloraxis"]["cmax"]) == (0, 1)
         assert shows(drawn(large), attention[head - 1])
-        assert (large["data"][0]["zmin"], large["data"][0]["zmax"]) == (0, 1)
+        assert (heat_maps(large)[0]["zmin"], heat_maps(large)[0]["zmax"]) == (0, 1)
         bold = [title["text"] for title in small["layout"]["annotations"] if "<b>" in title["text"]]
         assert bold == [f"<b>head {head}</b>"]
 
@@ -314,7 +336,7 @@ def test_moving_together_past_a_models_last_layer_shows_its_last_one_and_says_so
     for side, layer, head in (("a", 3, 3), ("b", 5, 11)):
         small, large = charts(app, side).values()
         attention = both[side].layers[layer].attention
-        assert shows(drawn(small, head), attention[head])
+        assert shows(numbers(heat_maps(small)[head]["z"]), attention[head])
         assert shows(drawn(large), attention[head])
     assert "has 4 layers: this is its last one." in said(half(app, "a"))
     assert "has 4 heads: this is its last one." in said(half(app, "a"))

@@ -34,9 +34,15 @@ def all_heads(attention: Array, tokens: Sequence[str], colour: str, chosen: int,
         left, top = column / columns, 1 - row / rows
         axis = str(head + 1) if head else ""
         layout[f"xaxis{axis}"] = across(
-            domain=(left, left + 0.93 / columns), anchor=f"y{axis}", tickangle=-90, showticklabels=row == rows - 1
+            domain=(left, left + 0.93 / columns),
+            anchor=f"y{axis}",
+            ticks="",
+            tickangle=-90,
+            showticklabels=row == rows - 1,
         )
-        layout[f"yaxis{axis}"] = down(domain=(top - 0.86 / rows, top), anchor=f"x{axis}", showticklabels=column == 0)
+        layout[f"yaxis{axis}"] = down(
+            domain=(top - 0.86 / rows, top), anchor=f"x{axis}", ticks="", showticklabels=column == 0
+        )
         layout["annotations"].append(_title(head, left + 0.465 / columns, top, head == chosen))
         maps.append({
             "type": "heatmap", "z": attention[head], "x": names, "y": names, "coloraxis": "coloraxis",

@@ -4,12 +4,13 @@ import streamlit as st
 
 from encoder.figures import bertviz
 from encoder.trace import Trace
+from pages.shared import prose
 
 
 def show(view: str, trace: Trace, layer: int, head: int) -> None:
     """BertViz's "head", "model" or "neuron" view, or one sentence where the text is too long for it."""
     if problem := bertviz.fits(trace, view):
-        st.info(problem, icon=":material/straighten:")
+        st.info(prose.plain(problem), icon=":material/straighten:")
         return
     dark = st.context.theme.type == "dark"
     if view == "head":

@@ -1,0 +1,138 @@
+"""On a phone and in the dark: every view fits the screen, keeps its controls in reach, and can be read."""
+
+from collections import Counter
+from io import BytesIO
+
+import pytest
+from PIL import Image
+from playwright.sync_api import expect
+
+from tests.screen import PAGES, PHONE, chart, click, expect_both_drawn, frames, pick, settle, walk
+
+pytestmark = pytest.mark.browser
+
+TEXT = "The dendrochronologist sat down."
+LIGHT_BELOW, READABLE = 0.03, 4.5  # luminance of a dark ground; the contrast that WCAG 2.1 asks of text
+
+
+@pytest.fixture(scope="module")
+def left(scratch):
+    return scratch.trace(TEXT)
+
+
+@pytest.fixture(scope="module")
+def right(minilm):
+    return minilm.trace(TEXT)
+
+
+@pytest.mark.parametrize("path", PAGES.values(), ids=PAGES)
+def test_on_a_phone_every_view_fits_and_the_switch_stays_in_reach(visitor, path, left, right):
+    page = visitor(phone=True).open(path, text=TEXT)
+    for view in walk(page, path):
+        settle(page)
+        expect_both_drawn(page, view, left, right)
+        _expect_text_box_first(page)
+        _expect_nothing_scrolls_sideways(page, view)
+        _expect_columns_stacked(page, view)
+        _expect_switch_in_reach_at_the_end(page, view)
+
+
+@pytest.mark.parametrize("path", PAGES.values(), ids=PAGES)
+def test_on_a_phone_the_switch_shows_one_model_alone_from_far_down_the_page(visitor, path):
+    page = visitor(phone=True).open(path, text=TEXT)
+    settle(page)
+    _scroll_to_the_end(page)
+    click(page, "Right")
+    expect(page.locator(".model.a")).to_have_count(0)
+    expect(page.locator(".model.b")).to_have_count(1)
+
+
+@pytest.mark.parametrize("path", PAGES.values(), ids=PAGES)
+def test_in_the_dark_words_and_pictures_stand_out_from_a_dark_ground(visitor, path, left, right):
+    page = visitor(dark=True).open(path, text=TEXT)
+    for view in walk(page, path):
+        settle(page)
+        expect_both_drawn(page, view, left, right)
+        words = page.locator("h1, .stMain [data-testid=stCaptionContainer] p, .model .name, .token, .xtick text")
+        for ground, ink, word in words.evaluate_all(COLOURS):
+            assert _luminance(ground) < LIGHT_BELOW, (str(view), word)
+            assert _contrast(ground, ink) >= READABLE, (str(view), word)
+        for drawing in page.locator("[data-testid=stPlotlyChart], .stage img, [data-testid=stIFrame]").all():
+            ground, best = _seen(drawing.screenshot())
+            name = drawing.evaluate("one => one.ariaLabel || one.title || one.alt")
+            assert best >= 3, (str(view), name)  # what WCAG 2.1 asks of pictures
+            assert "stage" in drawing.evaluate("one => one.parentElement.className") or _luminance(ground) < LIGHT_BELOW
+
+
+# A word's own colour and that of what lies behind it, in 0–255, opacities applied.
+COLOURS = """(words) => words.map((word) => {
+  const rgba = (colour) => {
+    const pen = new OffscreenCanvas(1, 1).getContext("2d");
+    pen.fillStyle = colour;
+    pen.fillRect(0, 0, 1, 1);
+    const [red, green, blue, alpha] = pen.getImageData(0, 0, 1, 1).data;
+    return [red, green, blue, alpha / 255];
+  };
+  const over = (top, ground, opacity) => ground.map((value, i) => value + (top[i] - value) * top[3] * opacity);
+  let layers = [], opacity = 1;
+  for (let one = word; one; one = one.parentElement) {
+    layers.unshift(rgba(getComputedStyle(one).backgroundColor));
+    opacity *= getComputedStyle(one).opacity;
+  }
+  const ground = layers.reduce((below, layer) => over(layer, below, 1), [255, 255, 255]);
+  const style = getComputedStyle(word);
+  return [ground, over(rgba(word instanceof SVGElement ? style.fill : style.color), ground, opacity), word.textContent];
+})"""
+
+
+def _expect_text_box_first(page):
+    box, title = pick(page, "text-phone").locator("input"), page.get_by_role("heading", level=1)
+    expect(box).to_be_visible()
+    assert box.bounding_box()["y"] < title.bounding_box()["y"]
+
+
+def _expect_nothing_scrolls_sideways(page, view):
+    wide = page.evaluate(
+        """() => [document.scrollingElement, document.querySelector("[data-testid=stMain]")]
+                 .map((part) => part.scrollWidth)"""
+    )
+    assert max(wide) <= PHONE["width"], str(view)
+
+
+def _expect_columns_stacked(page, view):
+    upper, lower = page.locator(".model.a"), page.locator(".model.b")
+    assert upper.bounding_box()["x"] == lower.bounding_box()["x"], str(view)
+    for drawing in (chart(page, "a", 1), frames(page).first):
+        if drawing.count():
+            assert drawing.bounding_box()["y"] < lower.bounding_box()["y"], str(view)
+
+
+def _expect_switch_in_reach_at_the_end(page, view):
+    _scroll_to_the_end(page)
+    box = page.get_by_role("radio", name="Left", exact=True).bounding_box()
+    assert 0 <= box["y"] <= PHONE["height"] / 3, str(view)
+
+
+def _scroll_to_the_end(page):
+    page.locator(".st-key-ready").scroll_into_view_if_needed()
+    expect(page.locator(".st-key-ready")).to_be_in_viewport()
+
+
+def _seen(png):
+    """The luminance of a picture's commonest colour, which is its ground, and the best contrast in the picture."""
+    counts = Counter(Image.open(BytesIO(png)).convert("RGB").getdata())
+    ground = counts.most_common(1)[0][0]
+    return ground, max(_contrast(ground, colour) for colour in counts)
+
+
+def _contrast(one, other):
+    """From 1 (alike) to 21 (black on white), as WCAG 2.1 defines it."""
+    dark, light = sorted((_luminance(one), _luminance(other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+def _luminance(colour):
+    """Of red, green and blue in 0–255, as WCAG 2.1 defines it: 0 black, 1 white."""
+    parts = (value / 255 for value in colour)
+    linear = [part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return float(sum(share * part for share, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True)))
