@@ -28,6 +28,7 @@ clean:
 	rm -rf .venv build
 
 .venv/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Encoder Lens needs Python 3.11 or later; try make PYTHON=python3.11")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	touch $@

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.shared import sidebar, state, warm
+from pages.shared import prose, sidebar, state, warm
 
 
 def pages() -> st.Page:
@@ -22,6 +22,7 @@ def pages() -> st.Page:
 if __name__ == "__main__":  # Streamlit runs this file at every turn of every learner
     st.set_page_config(page_title="Encoder Lens", page_icon="assets/icon.png", layout="wide")
     st.logo("assets/logo.svg", size="large")
+    st.html(prose.ASSETS / "app.css")
     page = pages()
     state.synchronise()
     sidebar.question()

@@ -1,7 +1,7 @@
 """Which models there are: a name, what it is, and where it is found. Nothing here loads anything."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -73,14 +73,19 @@ DEFAULT_LEFT, DEFAULT_RIGHT = "scratch-untrained", "minilm"
 def catalogue() -> dict[str, Entry]:
     """Every model on offer, by name: the built-in ones, then the folders that a teacher put beside them."""
     entries = {entry.name: entry for entry in BUILT_IN}
+    labels = {entry.label for entry in BUILT_IN}
     for folder in _model_folders():
-        # A built-in name stays what it is.
-        entry = Entry(folder.name, folder.name, "From this machine's models folder.", folder=folder)
-        entries.setdefault(folder.name, entry)
+        known = entries.get(folder.name)
+        if known and known.repo:  # brought by hand instead of downloaded
+            entries[folder.name] = replace(known, folder=folder, repo=None)
+        label = f"{folder.name} (models folder)" if folder.name in labels else folder.name
+        entries.setdefault(folder.name, Entry(folder.name, label, "From this machine's models folder.", folder=folder))
     return entries
 
 
 def _model_folders() -> list[Path]:
     """One folder a model, in `models/` beside app.py or wherever ENCODER_LENS_MODELS says."""
     place = Path(os.environ.get("ENCODER_LENS_MODELS") or ROOT / "models")
-    return sorted(path for path in place.iterdir() if path.is_dir()) if place.is_dir() else []
+    if not place.is_dir():
+        return []
+    return sorted(path for path in place.iterdir() if path.is_dir() and not path.name.startswith("."))

@@ -14,6 +14,7 @@ def hidden_states(trace: Trace) -> tuple[Array, ...]:
     return (trace.embedding.output, *(layer.hidden for layer in trace.layers))
 
 
+MOST_POINTS = 800  # for t-SNE, about two seconds; everybody in the room shares the processor
 Space = Literal["2d", "3d", "tsne"]
 
 
@@ -47,15 +48,17 @@ def pca(states: Sequence[Array], dimensions: int = 3) -> tuple[list[Array], Arra
     Signs are fixed (the largest loading is positive), so that the same text gives the same map every time.
     Missing dimensions (too few tokens) are zeros. Returns ([token, dimension] each, [dimension]).
     """
-    everything = np.concatenate(states)
+    everything = np.concatenate(states).astype(np.float64)
     centre = everything.mean(0)
-    _, size, axes = np.linalg.svd(everything - centre, full_matrices=False)
-    axes = axes[:dimensions]
+    # The axes are eigenvectors of [model, model]: cheaper than a decomposition of [all tokens, model], and in double
+    # as exact.
+    size, vectors = np.linalg.eigh((everything - centre).T @ (everything - centre))
+    size, axes = size[::-1][:dimensions].clip(0), vectors.T[::-1][:dimensions]
     axes = axes * np.sign(axes[np.arange(len(axes)), abs(axes).argmax(1)])[:, None]
-    variance = size**2 / max((size**2).sum(), np.finfo(size.dtype).tiny)
     missing = dimensions - len(axes)
-    axes = np.pad(axes, ((0, missing), (0, 0)))
-    return [(state - centre) @ axes.T for state in states], np.pad(variance[:dimensions], (0, missing))
+    axes, size = np.pad(axes, ((0, missing), (0, 0))), np.pad(size, (0, missing))
+    total = max(((everything - centre) ** 2).sum(), np.finfo(np.float64).tiny)
+    return [((state - centre) @ axes.T).astype(np.float32) for state in states], size / total
 
 
 def tsne(states: Sequence[Array]) -> list[Array]:
@@ -68,6 +71,11 @@ def tsne(states: Sequence[Array]) -> list[Array]:
     everything = np.concatenate(states)
     if len(everything) < 5:
         raise ValueError("t-SNE needs at least 5 points.")
+    if len(everything) > MOST_POINTS:
+        raise ValueError(
+            f"t-SNE takes at most {MOST_POINTS} points, and all tokens of all layers are {len(everything)}: "
+            "shorten the text, or use PCA, which has no such limit."
+        )
     perplexity = min(30.0, (len(everything) - 1) / 3)
     places = TSNE(init="pca", perplexity=perplexity, random_state=0, max_iter=500).fit_transform(everything)
     return np.split(places, np.cumsum([len(state) for state in states])[:-1])

@@ -9,6 +9,7 @@ import copy
 import hashlib
 import os
 import re
+import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -24,13 +25,16 @@ from encoder.bert import load_bert, take_apart, walk
 from encoder.catalogue import Entry, catalogue, minilm_folder
 from encoder.devices import accelerator, free_memory, is_out_of_memory, synchronize
 from encoder.errors import ModelError
-from encoder.model import PRESETS, EmbeddingStates, Encoder, EncoderConfig, LayerStates
+from encoder.model import PRESETS, EmbeddingStates, Encoder, LayerStates
 from encoder.tokens import Tokenizer, read_tokenizer
 from encoder.trace import EmbeddingTrace, LayerTrace, ModelCard, Tokens, Trace, read_only
 
 __all__ = ["DEFAULT_LIMIT", "Model", "catalogue", "load"]
 
 DEFAULT_LIMIT = 128  # tokens; enough for a paragraph, and attention for a whole class stays small
+# While transformers loads a model it switches torch's initialisation off for the whole process: an encoder that another
+# thread builds meanwhile would have no weights.
+BUILDING = threading.Lock()
 SEED = 2017  # of the untrained encoders, so that everybody in the room sees the same numbers
 
 Walk = Callable[[Tensor, Tensor], tuple[EmbeddingStates, Iterable[LayerStates]]]  # (ids, segment), each [batch, token]
@@ -99,13 +103,13 @@ def load(name: str, device: str = "cpu", download: bool = True) -> Model:
     if device not in ("cpu", accelerator()):
         raise ModelError(f"There is no “{device}” device on this machine.")
     entry = catalogue().get(name) or _unlisted(name)
-    if entry.preset:
-        return _from_scratch(entry, PRESETS[entry.preset], device)
-    folder = entry.folder or _hub_folder(entry, download)
-    return _pretrained(entry, folder, device)
+    folder = None if entry.preset else entry.folder or _hub_folder(entry, download)
+    with BUILDING:
+        return _pretrained(entry, folder, device) if folder else _from_scratch(entry, device)
 
 
-def _from_scratch(entry: Entry, config: EncoderConfig, device: str) -> Model:
+def _from_scratch(entry: Entry, device: str) -> Model:
+    config = PRESETS[entry.preset or "bert-shaped"]
     encoder = Encoder(config, seed=SEED).eval()
     tokenizer = read_tokenizer(minilm_folder())  # BERT's own WordPiece, so that tokens line up with BERT's
     card = ModelCard(

@@ -27,7 +27,7 @@ LAYER_AXES: dict[str, Axes] = {
 
 @dataclass(frozen=True)
 class ModelCard:
-    """Who made a trace: the sizes of a model and where its weights and its tokenizer come from."""
+    """Who made a trace: the sizes of a model, where it comes from, and the kind of its tokenizer."""
 
     name: str
     source: str

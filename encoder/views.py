@@ -59,6 +59,12 @@ def without_special(trace: Trace) -> Trace:
     return _rebuild(trace, rest, keep)
 
 
+def origins(tokens: Tokens, words: bool, hide: bool) -> Array:
+    """[token shown] the first of the tokens read that it stands for, with words joined or special tokens hidden."""
+    starts = np.flatnonzero(np.diff(_groups(tokens), prepend=-1)) if words else np.arange(len(tokens))
+    return starts[~tokens.special[starts]] if hide else starts
+
+
 def _rebuild(trace: Trace, tokens: Tokens, change: Callable[[Array, Axes], Array]) -> Trace:
     def changed(part: object, axes: dict[str, Axes]) -> dict[str, Any]:
         stored = ((name, vars(part).get(name)) for name in axes)  # derived arrays follow from the stored ones

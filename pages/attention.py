@@ -21,10 +21,12 @@ for column in columns():
         if view == "maps":
             attention = trace.layers[layer].attention
             column.show(
-                figures.all_heads(attention, tokens, colour, head), f"attention of all heads of layer {layer + 1}"
+                figures.all_heads(attention, tokens, colour, head, 6 if column.wide else 4),
+                f"attention of all heads of layer {layer + 1}",
             )
             column.show(
                 figures.one_head(attention[head], tokens, colour), f"attention of head {head + 1} of layer {layer + 1}"
             )
         else:
-            bertviz.show(view, trace, layer, head)
+            # The neuron view computes attention from queries and keys, which holds for the tokens that were read only.
+            bertviz.show(view, column.read if view == "neuron" else trace, layer, head)

@@ -15,15 +15,16 @@ state.mirror(st.selectbox, "quantity", "Quantity", options=list(LABELS), format_
 quantity = QUANTITIES[state.get("quantity")]
 st.caption(quantity.meaning)
 
-lines = {}
-for column in columns():
+by_token = quantity.across == "token"
+
+found = [(column, quantity.of(column.trace if by_token else column.read)) for column in columns()]
+if found:
+    limits = figures.reach([values for _, values in found], quantity)
+    lines = {column.name: figures.mean_line(values, column.colour, quantity) for column, values in found}
+for column, values in found:
     with column:
-        by_token = quantity.across == "token"
-        values = quantity.of(column.trace if by_token else column.read)
         names = column.trace.tokens.text if by_token else figures.head_names(values.shape[1])
-        column.show(
-            figures.quantity_map(values, names, column.colour, quantity), f"{quantity.label} through the layers"
-        )
-        lines[f"{column.name} (mean)"] = figures.mean_line(values, column.colour, quantity)
-if lines:
+        picture = figures.quantity_map(values, names, column.colour, quantity, limits)
+        column.show(picture, f"{quantity.label} through the layers")
+if found:
     draw(figures.compare(lines, quantity), f"{quantity.label}: the mean of each layer", "means")

@@ -20,7 +20,12 @@ for column in columns():
         first, second = st.columns(2, wrap=False)
         with first:
             strip = thumbnails.embedding_strip(trace)
-            stage(strip, "pages/embeddings.py", "Embeddings", "each token's first vector, a row a token")
+            stage(
+                strip,
+                "pages/embeddings.py",
+                "Embeddings",
+                "each token's embedding, a row a token, its first 96 channels",
+            )
             neurons = thumbnails.neuron_strip(trace)
             stage(
                 neurons, "pages/feed_forward.py", "Feed-forward", "the last layer's strongest neurons, a row a neuron"

@@ -6,11 +6,14 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 from streamlit.components.v2.component_manager import BidiComponentManager
 from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Block
+
+from pages.shared import state
 
 APP = Path(__file__).parent.parent / "app.py"
 PAGES = ("side_by_side", "embeddings", "attention", "feed_forward", "layers")
@@ -41,10 +44,17 @@ def start(**address: str) -> AppTest:
 
 def open_page(page: str, **address: str) -> AppTest:
     """A new visitor who goes to a page by its address."""
-    # A cold AppTest does not know st.navigation's pages yet and would draw one without the frame around it.
+    # A cold AppTest does not know st.navigation's pages yet and would draw one without the frame around it. So the
+    # page is the visitor's second, come to as by the browser's Back.
     app = start()
     app.query_params.update(address)
-    return app.switch_page(f"pages/{page}.py").run()
+    return back(app.switch_page(f"pages/{page}.py"))
+
+
+def back(app: AppTest) -> AppTest:
+    """To the address that stands in `app.query_params`, as by the browser's Back, which AppTest does not have."""
+    with patch.object(state, "_went_back", return_value=True):
+        return app.run()
 
 
 def go(app: AppTest, page: str) -> AppTest:

@@ -175,7 +175,7 @@ def settle(page: Page) -> None:
 
 def chart(page: Page, side: str, number: int, start: str = "", part: str = "") -> Locator:
     """A column's chart whose accessible name starts so and has this part: while a page changes, old ones are there."""
-    name = f'[aria-label^="{start}"][aria-label*="{part}"]' if start else ""
+    name = "".join(f'[aria-label{how}"{words}"]' for how, words in (("^=", start), ("*=", part)) if words)
     return page.locator(f".st-key-chart-{side}-{number} [data-testid=stPlotlyChart]{name}")
 
 
@@ -248,11 +248,18 @@ def click(page: Page, button: str) -> None:
 
 
 def walk(page: Page, path: str) -> Iterator[View]:
-    """From an open page's first view through all others, each by a click; the caller waits for its pictures."""
+    """From an open page's first view through all others, each by a click."""
     for view in VIEWS:
         if view.path == path:
+            settle(page)
             if view.query:
                 click(page, view.button)
+                # A run writes the address when it begins: from here on the page is busy until that run's end.
+                page.wait_for_function(
+                    "wanted => wanted.every(([name, value]) => new URLSearchParams(location.search).get(name) === value)",
+                    arg=list(view.query.items()),
+                )
+                settle(page)
             yield view
 
 

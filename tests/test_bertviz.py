@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -25,7 +26,7 @@ HOSTILE = (
     "\u2028p\u2029b\u202e\x00\t",
     "##ü漢🙂",
 )
-HOSTILE_SHOWN = (*HOSTILE[:3], "U+2028pU+2029bU+202E␀␉", HOSTILE[4])
+HOSTILE_SHOWN = (*(token.replace(" ", "␣") for token in HOSTILE[:3]), "U+2028pU+2029bU+202E␀␉", HOSTILE[4])
 VIEWS = {"head": head_view, "model": model_view, "neuron": neuron_view}
 
 
@@ -281,8 +282,10 @@ def test_the_head_view_switches_layers_and_heads(page_for: Open) -> None:
 
 
 @pytest.mark.browser
-def test_the_neuron_view_opens_to_queries_keys_and_products(page_for: Open) -> None:
+@pytest.mark.parametrize("scale", [HEAD_DIM**-0.5, WIDTH**-0.5])
+def test_the_neuron_view_opens_to_queries_keys_and_products(page_for: Open, scale: float) -> None:
     trace = trace_of()
+    trace = replace(trace, layers=tuple(replace(layer, scale=scale) for layer in trace.layers))
     frame = page_for(neuron_view(trace, layer=1, head=2))
     row = frame.locator("#collapsed #leftText > g").nth(3)
     row.locator("text").hover()

@@ -123,9 +123,9 @@ def test_the_coordinates_that_are_downloaded_are_those_of_the_map(visitor, left,
     for number, trace in enumerate((left, right)):
         with page.expect_download() as coming:
             page.get_by_role("button", name="Download coordinates").nth(number).click()
-        assert coming.value.suggested_filename == "coordinates.csv"
+        assert coming.value.suggested_filename == f"coordinates-{'ab'[number]}.csv"
         coming.value.save_as(tmp_path / "coordinates.csv")
-        with (tmp_path / "coordinates.csv").open(newline="") as file:
+        with (tmp_path / "coordinates.csv").open(newline="", encoding="utf-8-sig") as file:
             rows = list(csv.DictReader(file))
         at = places(trace, space).at  # [level, token, dimension]
         axes = [f"x{number + 1}" for number in range(at.shape[-1])]

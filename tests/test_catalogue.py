@@ -67,3 +67,19 @@ def test_finding_minilm_does_not_import_its_package():
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
+
+
+def test_a_model_of_the_hub_may_be_brought_by_hand(monkeypatch, tmp_path):
+    (tmp_path / "bert-base-uncased").mkdir()
+    monkeypatch.setenv("ENCODER_LENS_MODELS", str(tmp_path))
+    entry = catalogue()["bert-base-uncased"]
+    assert (entry.label, entry.folder, entry.repo) == ("BERT base", tmp_path / "bert-base-uncased", None)
+
+
+def test_a_folder_with_the_label_of_another_model_can_be_told_apart(monkeypatch, tmp_path):
+    (tmp_path / "MiniLM").mkdir()
+    (tmp_path / ".hidden").mkdir()
+    monkeypatch.setenv("ENCODER_LENS_MODELS", str(tmp_path))
+    labels = [entry.label for entry in catalogue().values()]
+    assert labels[-1] == "MiniLM (models folder)"
+    assert len(set(labels)) == len(labels) == len(BUILT_IN) + 1

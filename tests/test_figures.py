@@ -38,7 +38,9 @@ def drawn(trace):
         "neuron_map": feed_forward.neuron_map(layer, tokens, before=False),
         "strongest_neurons": feed_forward.strongest_neurons(layer.neurons, 1, LEFT),
         "strongest_tokens": feed_forward.strongest_tokens(layer.neurons, 1, tokens, LEFT),
-        "quantity_map": layers.quantity_map(quantity.of(trace), tokens, LEFT, quantity),
+        "quantity_map": layers.quantity_map(
+            quantity.of(trace), tokens, LEFT, quantity, layers.reach([quantity.of(trace)], quantity)
+        ),
     }
 
 
@@ -307,24 +309,38 @@ def test_silent_bars_run_from_0_to_1_with_the_chosen_layer_in_colour():
 # Layers
 
 
+def test_one_scale_fits_all_models_so_that_colours_compare():
+    quantity = QUANTITIES["size"]
+    assert layers.reach([np.array([[1.0, 2.0]]), np.array([[5.0], [3.0]])], quantity) == (0, 5)
+    assert layers.reach([np.array([[1.0, -7.0]]), np.array([[5.0]])], quantity) == (-7, 7)
+    assert layers.reach([np.zeros((2, 3))], quantity) == (0, 1)
+
+
 @pytest.mark.parametrize("name", QUANTITIES)
 def test_a_quantity_is_drawn_with_a_row_a_layer(name):
     quantity = QUANTITIES[name]
     values = quantity.of(TRACE)
     columns = TOKENS if quantity.across == "token" else layers.head_names(HEADS)
-    figure = layers.quantity_map(values, columns, LEFT, quantity)
+    figure = layers.quantity_map(values, columns, LEFT, quantity, layers.reach([values], quantity))
     heat = figure.data[0]
     np.testing.assert_array_equal(heat.z, values)
     assert list(heat.y) == (["embedding"] if quantity.from_embedding else []) + ["layer 1", "layer 2"]
     assert list(heat.x) == list(columns)
     assert figure.layout.yaxis.autorange is None  # the first layer at the bottom
-    assert heat.zmin == min(0, values.min())
-    assert heat.zmax == (quantity.top or values.max())
+    top = quantity.top or values.max()
+    if values.min() < 0:  # signed: zero in the middle
+        top = abs(values).max()
+        assert heat.zmin == -top
+    else:
+        assert heat.zmin == 0
+    assert heat.zmax == top
     assert heat.colorbar.title.text == quantity.unit
 
 
 def test_a_quantity_that_is_0_everywhere_still_has_a_scale():
-    heat = layers.quantity_map(np.zeros((2, 5)), TOKENS, LEFT, QUANTITIES["change"]).data[0]
+    heat = layers.quantity_map(
+        np.zeros((2, 5)), TOKENS, LEFT, QUANTITIES["change"], layers.reach([np.zeros((2, 5))], QUANTITIES["change"])
+    ).data[0]
     assert (heat.zmin, heat.zmax) == (0, 1)
 
 
@@ -487,3 +503,14 @@ def test_small_pictures_of_one_token_and_of_nothing_are_drawn(activation):
     ):
         assert png.startswith(b"\x89PNG")
         assert pixels(png).size
+
+
+def test_the_atlas_of_a_long_text_shows_the_largest_weight_of_each_block():
+    weights = random_attention(1, 2, tokens=61)  # [layer, head, query, key]
+    small = thumbnails._shrink(weights)
+    assert small.shape == (1, 2, thumbnails.MOST_PIXELS, thumbnails.MOST_PIXELS)
+    edges = [*(number * 61 // thumbnails.MOST_PIXELS for number in range(thumbnails.MOST_PIXELS)), 61]
+    for row, column in ((0, 0), (5, 17), (23, 23)):
+        block = weights[0, 1, edges[row] : edges[row + 1], edges[column] : edges[column + 1]]
+        assert small[0, 1, row, column] == block.max()
+    assert small.max() == weights.max()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.decomposition import PCA
 
-from encoder.maps import hidden_states, pca, places, tsne
+from encoder.maps import MOST_POINTS, hidden_states, pca, places, tsne
 from tests.synthetic import LAYERS, reading
 
 SPACES = {"2d": 2, "3d": 3, "tsne": 2}
@@ -130,3 +130,8 @@ def test_t_sne_keeps_two_far_groups_apart():
     gap = np.linalg.norm(here.mean(0) - there.mean(0))
     assert gap > np.linalg.norm(here - here.mean(0), axis=1).max()
     assert gap > np.linalg.norm(there - there.mean(0), axis=1).max()
+
+
+def test_tsne_refuses_more_points_than_a_room_can_wait_for():
+    with pytest.raises(ValueError, match="PCA, which has no such limit"):
+        tsne([np.zeros((MOST_POINTS + 1, 4), dtype=np.float32)])

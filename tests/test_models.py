@@ -5,6 +5,7 @@ import gc
 import shutil
 import threading
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import numpy as np
@@ -405,3 +406,13 @@ def test_the_card_of_a_pretrained_model_is_its_configuration(tmp_path, family):
     assert (card.name, card.source, card.layers, card.heads, card.width) == ("tiny", "pretrained", 2, 3, 12)
     assert (card.ffn_width, card.vocabulary) == (20, 120)
     assert card.tokenizer == type(tiny_tokenizer(family).model).__name__
+
+
+def test_an_encoder_has_its_weights_even_while_another_thread_loads_a_pretrained_model():
+    expected = load("scratch-untrained").trace("A cat.").layers[-1].hidden
+    with ThreadPoolExecutor(2) as pool:
+        for _ in range(5):
+            loading = pool.submit(load, "minilm")
+            found = pool.submit(load, "scratch-untrained").result().trace("A cat.").layers[-1].hidden
+            loading.result()
+            np.testing.assert_array_equal(found, expected)

@@ -203,7 +203,7 @@ def test_coordinates_come_as_a_table_of_every_token_at_every_level(both, monkeyp
     monkeypatch.setattr(tables.st, "download_button", lambda *_, data, key, **__: given.update({key: data()}))
     assert fine(open_page("embeddings", text=TEXT, embedding_view="map", space="3d"))
     for side, trace in both.items():
-        head, *rows = given[f"coordinates-{side}"].decode().splitlines()
+        head, *rows = given[f"coordinates-{side}"].decode("utf-8-sig").splitlines()
         assert head == "after_layer,position,token,x1,x2,x3"
         assert len(rows) == (trace.model.layers + 1) * len(trace.tokens)
         level, position, token, *at = rows[len(trace.tokens) + 1].split(",")

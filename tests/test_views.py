@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from encoder.trace import EMBEDDING_AXES, LAYER_AXES
-from encoder.views import _groups, whole_words, without_special
+from encoder.views import _groups, origins, whole_words, without_special
 from tests.synthetic import FFN, HEAD_DIM, HEADS, WIDTH, reading, relu
 
 VIEWS = {
@@ -181,3 +181,15 @@ def test_the_order_of_the_two_views_does_not_matter():
     assert one.tokens.text == other.tokens.text
     for (name, first, _), (_, second, _) in zip(one.arrays(), other.arrays(), strict=True):
         np.testing.assert_allclose(first, second, rtol=1e-6, err_msg=name)
+
+
+def test_every_token_shown_knows_the_token_read_that_it_stands_for():
+    trace = reading("un", "##bel", "cat")
+    shown = {
+        (False, False): [0, 1, 2, 3, 4],
+        (False, True): [1, 2, 3],
+        (True, False): [0, 1, 3, 4],
+        (True, True): [1, 3],
+    }
+    for (words, hide), tokens in shown.items():
+        assert origins(trace.tokens, words, hide).tolist() == tokens

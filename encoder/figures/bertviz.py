@@ -111,6 +111,7 @@ def neuron_view(trace: Trace, layer: int = 0, head: int = 0, *, dark: bool = Fal
     """
     _check(trace, layer, (head,))
     params = _params(trace, dark) | {"layer": layer, "head": head, "bidirectional": True}
+    params["divisor"] = 1 / trace.layers[layer].scale
     params["attention"]["all"] |= {
         "queries": _rounded([layer.query for layer in trace.layers]),  # [layer, head, token, head_dim]
         "keys": _rounded([layer.key for layer in trace.layers]),
@@ -192,7 +193,10 @@ def _scripts(view: str) -> tuple[str, ...]:
         _installed("xstatic.pkg.jquery", "data/jquery.min.js"),
         _installed("mpld3", "js/d3.v5.min.js"),
         _asset("shim.js"),
-        _installed("bertviz", f"{view}_view.js").replace("PYTHON_PARAMS", "window.bertviz_params"),
+        _installed("bertviz", f"{view}_view.js")
+        .replace("PYTHON_PARAMS", "window.bertviz_params")
+        # BertViz knows only scores ÷ √head_dim; the first article divides by √width.
+        .replace("Math.sqrt(config.vectorSize)", "window.bertviz_params.divisor"),
     )
 
 

@@ -2,21 +2,29 @@
 
 from collections.abc import Mapping, Sequence
 
-from encoder.figures.style import Drawn, Figure, across, colour_bar, escape, heat, labels, picture, rgba
+from encoder.figures.style import SIGNED_SCALE, Drawn, Figure, across, colour_bar, escape, heat, labels, picture, rgba
 from encoder.quantities import Quantity
 from encoder.trace import Array
 
 
-def quantity_map(values: Array, columns: Sequence[str], colour: str, quantity: Quantity) -> Figure:
+def reach(every: Sequence[Array], quantity: Quantity) -> tuple[float, float]:
+    """The lowest and the highest number of a scale that fits the values of all models, so that colours compare."""
+    low = min(0.0, *(float(values.min()) for values in every))
+    high = quantity.top or max(float(values.max()) for values in every)
+    if low < 0:  # signed: zero stays in the middle
+        low, high = -max(high, -low), max(high, -low)
+    return low, high if high > low else low + 1  # where all is the same there is no scale to read off
+
+
+def quantity_map(
+    values: Array, columns: Sequence[str], colour: str, quantity: Quantity, limits: tuple[float, float]
+) -> Figure:
     """[layer, token or head] as a heat map with the first layer at the bottom, as the stack is drawn in the paper."""
     names = [f"layer {number}" if number else "embedding" for number in _numbers(values, quantity)]
-    scale = [(0.0, rgba(colour, 0)), (1.0, rgba(colour, 1))]
-    low = min(0.0, float(values.min()))
-    high = quantity.top or float(values.max())
-    high = high if high > low else low + 1  # where all is the same there is no scale to read off
+    scale = SIGNED_SCALE if limits[0] < 0 else [(0.0, rgba(colour, 0)), (1.0, rgba(colour, 1))]
     hover, bar = "%{y}, %{x}<br>%{z:.3f}<extra></extra>", colour_bar(quantity.unit)
     columns = labels(columns) if quantity.across == "token" else columns  # heads are named by us
-    drawn = heat(values, names, columns, scale, (low, high), colorbar=bar, hovertemplate=hover)
+    drawn = heat(values, names, columns, scale, limits, colorbar=bar, hovertemplate=hover)
     return picture([drawn], height=max(240, 110 + 30 * len(names)), xaxis=across())
 
 

@@ -14,6 +14,7 @@ from encoder.labels import visible
 from encoder.maps import Places, Space
 from encoder.measures import most_active
 from encoder.trace import Trace
+from encoder.views import origins
 from pages.shared import download, prose, state, traces
 from pages.shared.state import Side
 
@@ -32,6 +33,7 @@ class Column:
         self.name = f"{SIDES[side]}: {read.model.name}"
         self.trace = shown  # the same as the learner wants to see it: by words, without special tokens
         self._place = place
+        self.wide = state.get("show") != "both"
         self._charts = 0
 
     def __enter__(self) -> "Column":
@@ -59,11 +61,19 @@ class Column:
         return self._slide("level", "After layer (0: the embedding)", last, "layers", first=0)
 
     def token(self) -> int:
-        """The token that this column follows, as an index of the tokens shown."""
-        names = [f"{number}  {visible(name)}" for number, name in enumerate(self.trace.tokens.text, 1)]
+        """The token that this column follows, as an index of the tokens shown.
+
+        The choice counts the tokens read, so that it stays where it is when words are joined or special tokens hidden.
+        """
+        first = [int(token) + 1 for token in origins(self.read.tokens, state.get("words"), state.get("hide"))]
+        names = {
+            number: f"{number}  {visible(name)}" for number, name in zip(first, self.trace.tokens.text, strict=True)
+        }
         name = state.sided("token", self.side)
-        value = min(state.get(name), len(names))
-        return self._select(name, "Token", value, range(1, len(names) + 1), lambda number: names[number - 1])
+        if (wish := state.get(name)) > len(self.read.tokens):
+            st.caption(f"{len(self.read.tokens)} tokens were read: this is the last one.")
+        value = max((number for number in first if number <= wish), default=first[0])
+        return first.index(self._select(name, "Token", value, first, names.__getitem__) + 1)
 
     def neuron(self, layer: int) -> int:
         """A neuron of a layer, from 0: one of its most active ones, or another that the address asks for."""
@@ -78,7 +88,8 @@ class Column:
     def places(self, space: Space) -> Places | None:
         """The map of this column's tokens, or None, said in a sentence, where there are too few."""
         try:
-            return traces.places(self.side, space)
+            with st.spinner("Drawing the map"):
+                return traces.places(self.side, space)
         except ValueError as error:
             st.info(str(error), icon=":material/edit:")
             return None
@@ -108,7 +119,7 @@ class Column:
 
 def draw(figure: Figure, alt: str, key: str) -> None:
     """Draw a figure with words for whoever cannot see it."""
-    st.plotly_chart(figure, key=key, alt=alt, config={"displaylogo": False, "displayModeBar": False})
+    st.plotly_chart(figure, key=key, alt=alt, config={"displaylogo": False, "modeBarButtons": [["toImage"]]})
 
 
 def columns() -> Iterator[Column]:
@@ -159,12 +170,13 @@ def _read(side: Side) -> Trace | None:
     try:
         with _waiting(side, entry.label):
             read = traces.trace(side)
+            room = traces.model(side).positions if read.tokens.left_out else 0
     except ModelError as error:
         _head(side, entry.label, "")
         st.warning(prose.plain(str(error)), icon=":material/warning:")
         return None
     _head(side, read.model.name, _facts(read))
-    for note in _remarks(side, read):
+    for note in _remarks(side, read, room):
         st.caption(note)
     if read.tokens.special.all():
         st.info(f"This text holds nothing that {prose.plain(read.model.name)} can read.", icon=":material/edit:")
@@ -199,12 +211,12 @@ def _facts(read: Trace) -> str:
     return f"{card.layers} layers · {card.heads} heads · width {card.width} · {read.seconds * 1000:.1f} ms"
 
 
-def _remarks(side: Side, read: Trace) -> Iterator[str]:
+def _remarks(side: Side, read: Trace, room: int) -> Iterator[str]:
     if (wish := state.get(side)) != traces.entry(side).name:
         yield f"“{prose.plain(wish)}” is not there any more: {prose.plain(read.model.name)} reads instead."
-    tokens, limit = len(read.tokens), traces.model(side).positions
+    tokens = len(read.tokens)
     if read.tokens.left_out:
-        advice = f"It holds {limit}; the limit is in the sidebar." if tokens < limit else "It cannot hold more."
+        advice = f"It holds {room}; the limit is in the sidebar." if tokens < room else "It cannot hold more."
         yield f"{tokens} tokens were read and {read.tokens.left_out:,} left out. {advice}"
     if read.device != traces.device():
         yield f"The {traces.device().upper()} memory was full: the CPU did this reading."

@@ -13,7 +13,6 @@ def is_here(repo: str) -> bool:
     return hub.cached(repo) is not None
 
 
-@st.fragment(run_every=0.5)
 def _watch(side: Side, entry: Entry) -> None:
     assert entry.repo is not None
     job = hub.running(entry.repo)
@@ -21,8 +20,10 @@ def _watch(side: Side, entry: Entry) -> None:
         if job is not None and job.error:
             st.warning(prose.plain(job.error), icon=":material/cloud_off:")
         _button(side, entry)
+    elif job.finished and is_here(entry.repo):
+        st.rerun()  # the whole page can be drawn now
     elif job.finished:
-        st.rerun()
+        _button(side, entry)
     else:
         share = min(1.0, job.received / job.total) if job.total else 0.0
         size = f"{job.received / 1e6:,.0f} of {job.total / 1e6:,.0f} MB" if job.total else "asking the Hub"
@@ -33,7 +34,11 @@ def offer(side: Side, entry: Entry) -> None:
     """Say what the model needs; a click starts the download, which everybody who chose the model sees."""
     st.markdown(f"{prose.plain(entry.label)} is not on this machine yet. {prose.plain(entry.about)}")
     st.caption("It needs the internet once, for the download. All other models go on working without.")
-    _watch(side, entry)
+    assert entry.repo is not None
+    job = hub.running(entry.repo)
+    # Only a download that is under way is worth asking about twice a second.
+    under_way = job is not None and not job.finished
+    st.fragment(_watch, run_every=0.5 if under_way else None)(side, entry)
 
 
 def _button(side: Side, entry: Entry) -> None:

@@ -17,7 +17,6 @@ ASSETS = Path(__file__).parents[2] / "assets"
 
 def title(name: str, why: str, explain: str) -> None:
     """A page's head: its name, one sentence of why, and behind a click the explanation in assets/explain/."""
-    st.html(ASSETS / "app.css")
     heading, more = st.columns([3, 1], vertical_alignment="bottom")
     heading.title(name, anchor=False)
     heading.caption(why)

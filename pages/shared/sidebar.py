@@ -36,7 +36,7 @@ def question() -> None:
             "Move together",
             help="Both columns go to the same layer, head and token. Off: each has its own.",
         )
-        state.mirror(st.number_input, "limit", "Longest text, in tokens", min_value=8, max_value=512, step=8)
+        state.mirror(st.number_input, "limit", "Longest text, in tokens", min_value=8, max_value=4096, step=8)
     with st.container(key="phone-text"):
         state.mirror(st.text_input, "text", "Text", place="-phone")
 
@@ -87,7 +87,7 @@ def _is_asked(example: dict[str, str]) -> bool:
 
 def _model(side: Side) -> None:
     entries = catalogue()
-    chosen = traces.entry(side)
+    chosen = traces.entry(side, entries)
     state.mirror(
         st.selectbox, side, NAMES[side], chosen.name, options=list(entries),
         format_func=lambda name: entries[name].label, help=_about_model(chosen),

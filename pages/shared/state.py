@@ -10,18 +10,14 @@ from typing import Any, Literal
 from urllib.parse import urlencode
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from encoder.catalogue import DEFAULT_LEFT, DEFAULT_RIGHT, catalogue
 from encoder.quantities import QUANTITIES
 
 Side = Literal["a", "b"]  # left, right
-SIDED = (
-    "layer",
-    "head",
-    "level",
-    "token",
-    "neuron",
-)  # choices that each column has for itself; the right one's end in _b
+SIDED = ("layer", "head", "level", "token", "neuron")  # choices of each column; the right one's names end in _b
+TOGETHER = SIDED[:4]  # move together if that is on; neurons are numbered anew in every model
 LONGEST_ADDRESS = 4_000  # characters; longer addresses are refused by servers and cut by messengers
 FIRST_TEXT = "The cat sat on the mat because it was tired."
 
@@ -69,7 +65,7 @@ CHOICES: dict[str, Choice] = {
     "gpu": Choice(False, _flag),
     "words": Choice(False, _flag),  # whole words instead of word pieces
     "hide": Choice(False, _flag),  # hide special tokens
-    "limit": Choice(128, _number(8, 512)),  # tokens; attention grows with its square
+    "limit": Choice(128, _number(8, 4096)),  # tokens; attention grows with its square
     "show": Choice("both", _one_of("both", "a", "b")),
     "together": Choice(True, _flag),  # both columns move to the same layer, head, token
     # Counted from 1 as on the screen; level 0 is the embedding, neuron 0 stands for the most active one.
@@ -91,10 +87,12 @@ def get(name: str) -> Any:
 def put(name: str, value: Any) -> None:
     """Choose; a choice of one column is the other's too while both move together."""
     names = [name]
-    if name.removesuffix("_b") in SIDED and get("together"):
+    if name.removesuffix("_b") in TOGETHER and get("together"):
         names = [name.removesuffix("_b"), name.removesuffix("_b") + "_b"]
     for each in names:
         st.session_state[f"choice.{each}"] = value
+        if each.startswith("layer"):  # a neuron of one layer is not that of another
+            st.session_state[f"choice.{each.replace('layer', 'neuron')}"] = CHOICES["neuron"].default
     if name == "together" and value:
         _meet()
 
@@ -131,13 +129,20 @@ def synchronise() -> None:
     address = st.query_params.to_dict()
     first = "address" not in st.session_state
     st.session_state["notes"] = []
-    # Going to another page empties the address; that is not a wish for an empty one.
-    if first or (address and address != st.session_state["address"]):
+    # Otherwise the address only follows: a quick second change comes with the address from before the first one,
+    # and another page with an empty one.
+    if first or _went_back():
         _read_address(address)
     address = _written()
     if address != st.query_params.to_dict():
         st.query_params.from_dict(address)
     st.session_state["address"] = address
+
+
+def _went_back() -> bool:
+    """Whether the browser's Back or Forward led here; Streamlit knows, and tells it only in its run context."""
+    context = get_script_run_ctx()
+    return context is not None and context.is_history_navigation
 
 
 def notes() -> list[str]:
@@ -151,7 +156,7 @@ def text_fits_address() -> bool:
 
 def _meet() -> None:
     """The right column goes to where the left one is."""
-    for name in SIDED:
+    for name in TOGETHER:
         st.session_state[f"choice.{name}_b"] = get(name)
 
 
@@ -189,7 +194,9 @@ def _unusual() -> dict[str, str]:
     address = {name: _write(get(name)) for name, choice in CHOICES.items() if get(name) != choice.default}
     if get("together"):
         address = {
-            name: value for name, value in address.items() if name.removesuffix("_b") not in SIDED or name in SIDED
+            name: value
+            for name, value in address.items()
+            if name.removesuffix("_b") not in TOGETHER or name in TOGETHER
         }
     return address
 

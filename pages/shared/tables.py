@@ -11,7 +11,7 @@ from pages.shared.state import Side
 def coordinates(trace: Trace, places: Places, side: Side) -> None:
     """A button that downloads every token's place at every level as CSV."""
     st.download_button(
-        "Download coordinates", data=lambda: _csv(trace, places), file_name="coordinates.csv", mime="text/csv",
+        "Download coordinates", data=lambda: _csv(trace, places), file_name=f"coordinates-{side}.csv", mime="text/csv",
         key=f"coordinates-{side}", icon=":material/download:", on_click="ignore",
     )  # fmt: skip
 
@@ -23,4 +23,6 @@ def _csv(trace: Trace, places: Places) -> bytes:
         for number, (token, at) in enumerate(zip(trace.tokens.text, layer, strict=True))
     ]
     names = [f"x{number + 1}" for number in range(places.at.shape[-1])]
-    return pd.DataFrame(rows, columns=["after_layer", "position", "token", *names]).to_csv(index=False).encode()
+    return (
+        pd.DataFrame(rows, columns=["after_layer", "position", "token", *names]).to_csv(index=False).encode("utf-8-sig")
+    )  # the mark tells Excel the encoding

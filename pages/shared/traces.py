@@ -1,6 +1,7 @@
 """Models and traces, loaded and computed once for everybody in the room."""
 
 import gc
+import threading
 from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, TypeVar
 
@@ -22,6 +23,7 @@ Kind = TypeVar("Kind", Trace, Places)
 
 CACHE_BYTES = 640 * 2**20  # one trace of BERT base at 512 tokens takes about 450 MB, of MiniLM at 16 tokens 2 MB
 MODELS = 8  # kept in memory at once
+READING = threading.BoundedSemaphore(2)  # readings at once: thirty long ones would take 13 GB and be no faster
 
 
 @st.cache_resource(show_spinner=False)
@@ -35,9 +37,9 @@ def _readings() -> "Store[Trace | Places]":
     return Store(CACHE_BYTES * 7 // 8, lambda reading: reading.nbytes)
 
 
-def entry(side: Side) -> Entry:
+def entry(side: Side, entries: dict[str, Entry] | None = None) -> Entry:
     """The catalogue's line for the model chosen on a side. A folder that has gone leaves the default."""
-    entries = catalogue()
+    entries = entries or catalogue()
     return entries.get(state.get(side)) or entries[state.CHOICES[side].default]
 
 
@@ -108,7 +110,9 @@ def _wishes() -> tuple[bool, bool]:
 
 
 def _read(name: str, where: str, text: str, pair: str | None, limit: int) -> Trace:
-    return load(name, where).trace(text, pair, limit)
+    model = load(name, where)
+    with READING:
+        return model.trace(text, pair, limit)
 
 
 def _view(read: Trace, words: bool, hide: bool) -> Trace:

@@ -1,7 +1,6 @@
 """The first visit to a fresh server, in a real browser: when the frame is there, when the picture."""
 
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -13,16 +12,13 @@ from encoder.catalogue import minilm_folder
 from tests.bench.clock import milliseconds
 from tests.bench.report import Row
 from tests.bench.server import APP, ECHO, ROOT, serve
+from tests.browser import launch
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 TRIALS = int(os.environ.get("BENCH_VISITS", "5"))
 PATIENCE = 60_000  # milliseconds until a picture that does not come counts as missing
-FLAGS = (
-    "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
-    "--disable-sync", "--no-first-run",
-)  # fmt: skip
 FRAME = ("h1", "[data-testid=stSidebar] textarea")
 PICTURE = "() => document.querySelector('.st-key-ready') && !document.querySelector('[data-testid=stSkeleton]')"
 
@@ -47,7 +43,7 @@ def rows() -> Iterator[Row]:
 
     taken: dict[str, list[float]] = {"frame": [], "picture": [], "echo": [], "bare": []}  # seconds
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=_chromium(), args=FLAGS)
+        browser = launch(playwright)
         for trial in range(TRIALS + 1):
             moments: dict[str, float] = {}
             for ours in (True, False) if trial % 2 else (False, True):  # neither always comes first
@@ -95,8 +91,3 @@ def _load_only() -> float:
     if line != "loaded\n":
         raise RuntimeError("the models could not be loaded by themselves")
     return taken
-
-
-def _chromium() -> str | None:
-    """The system's Chromium, or None for Playwright's own."""
-    return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)

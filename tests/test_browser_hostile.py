@@ -1,0 +1,104 @@
+"""Text that would like to be a program, on every view: it stays text, and nothing that it asks for happens."""
+
+import shutil
+
+import pytest
+from playwright.sync_api import expect
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
+
+from tests.screen import PAGES, chart, click, expect_both_drawn, frames, labels, pick, settle, ticks, walk
+
+pytestmark = pytest.mark.browser
+
+TEXT = '</script><img src=x onerror="window.hacked=1">'
+PAIR = "<b>x</b> **y** $z$"
+
+# MiniLM cuts such a text at every bracket. This model's tokenizer leaves each of these words whole, and its name is one.
+WORDS = (
+    "</script><script>window.hacked=1</script>",
+    "<img/src=x/onerror='window.hacked=1'>",
+    "<b>x</b>",
+    "**y**",
+    "$z$",
+)
+NAME = "<img src=x onerror='window.hacked=1'> **y** $z$"
+
+
+@pytest.fixture(scope="module")
+def gullible(models_folder):
+    """A tiny model of hostile words under a hostile name, in the running app's catalogue."""
+    from encoder.models import load
+    from tests.tiny import tiny_network
+
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    tokenizer = Tokenizer(models.WordLevel({word: n for n, word in enumerate([*special, *WORDS])}, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    tokenizer.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
+    tokenizer.add_special_tokens(special)
+    tiny_network("bert").save_pretrained(models_folder / NAME)
+    tokenizer.save(str(models_folder / NAME / "tokenizer.json"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ENCODER_LENS_MODELS", str(models_folder))
+        yield load(NAME)
+    shutil.rmtree(models_folder / NAME)
+
+
+@pytest.mark.parametrize("path", PAGES.values(), ids=PAGES)
+def test_hostile_text_in_both_boxes_is_drawn_on_every_view_and_does_nothing(visitor, path, scratch, minilm):
+    pair = "$z$" if path == "/attention-heads" else PAIR  # BertViz's model view takes 32 tokens
+    page = visitor().open(path, text=TEXT, pair=pair)
+    for view in walk(page, path):
+        expect_both_drawn(page, view, scratch.trace(TEXT, pair), minilm.trace(TEXT, pair))
+        expect(pick(page, "text").locator("textarea")).to_have_value(TEXT)
+        expect(pick(page, "pair").locator("input")).to_have_value(pair)
+        _expect_nothing_done(page)
+
+
+@pytest.mark.parametrize("path", PAGES.values(), ids=PAGES)
+def test_hostile_tokens_and_model_names_are_shown_as_text_on_every_view(visitor, path, gullible):
+    text, pair = " ".join(WORDS), " ".join(WORDS[:2])
+    trace = gullible.trace(text, pair)
+    assert trace.model.name == NAME
+    assert set(WORDS) <= set(trace.tokens.text)
+    page = visitor().open(path, text=text, pair=pair, a=NAME, b=NAME)
+    for view in walk(page, path):
+        expect_both_drawn(page, view, trace, trace)
+        expect(page.locator(".model.a .name")).to_have_text(NAME)
+        expect(pick(page, "a").get_by_role("combobox")).to_have_value(NAME)
+        if view.path == "/":
+            expect(page.locator(".tokens").first.locator(".token")).to_have_text(labels(trace))
+        elif view.path == "/attention-heads" and not view.frame:
+            assert ticks(chart(page, "a", 2), "x") == ticks(chart(page, "b", 2), "y") == labels(trace)
+        elif view.frame and view.query["attention_view"] != "model":  # that one's tokens appear with a click
+            drawn = frames(page).first.content_frame.locator("svg text").all_text_contents()
+            assert set(labels(trace)) <= set(drawn)
+        for drawing in page.get_by_test_id("stPlotlyChart").all()[:2]:
+            drawing.hover()
+        _expect_nothing_done(page)
+
+
+def test_hostile_tokens_stay_text_in_the_lists_and_the_detail_that_a_click_opens(visitor, gullible):
+    page = visitor().open("/feed-forward", text=" ".join(WORDS), a=NAME, b=NAME)
+    settle(page)
+    pick(page, "token").get_by_role("combobox").click()
+    trace = gullible.trace(" ".join(WORDS))
+    names = [f"{number}  {label}" for number, label in enumerate(labels(trace), 1)]
+    expect(page.get_by_role("option")).to_have_text(names)
+    page.keyboard.press("Escape")
+    page.get_by_test_id("stTooltipIcon").first.hover()
+    expect(page.get_by_test_id("stTooltipContent")).to_be_visible()
+    _expect_nothing_done(page)
+    page.get_by_test_id("stTopNavLink").get_by_text("Attention", exact=True).click()
+    click(page, "BertViz model")
+    frame = frames(page).first.content_frame
+    frame.locator("svg > g > rect:last-child").first.click(force=True)
+    expect(frame.locator("rect.detail")).to_be_visible()
+    assert set(labels(trace)) <= set(frame.locator("svg text").all_text_contents())
+    _expect_nothing_done(page)
+
+
+def _expect_nothing_done(page):
+    """Nothing ran, and nothing that was typed became an element, in the page and in its frames."""
+    for frame in page.frames:
+        assert frame.evaluate("window.hacked") is None
+        assert frame.locator("img[src=x], [onerror], b:text-is('x'), main .katex:has-text('z')").count() == 0
