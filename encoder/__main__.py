@@ -43,6 +43,12 @@ def save(trace: Trace, path: Path) -> None:
         np.savez(file, axes=json.dumps(axes), model=json.dumps(asdict(trace.model)), **arrays)
 
 
+def _tokens(value: str) -> int:
+    if (number := int(value)) < 2:  # [CLS] and [SEP]
+        raise argparse.ArgumentTypeError("at least 2 tokens are read")
+    return number
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m encoder", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
@@ -51,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     trace.add_argument("--pair", help="a second sentence")
     trace.add_argument("--model", default="minilm", help="a catalogue name, a folder, or a Hub id (default: minilm)")
     trace.add_argument("--device", default="cpu", choices=("cpu", "cuda", "mps"))
-    trace.add_argument("--limit", type=int, default=128, help="tokens to read at most (default: 128)")
+    trace.add_argument("--limit", type=_tokens, default=128, help="tokens to read at most (default: 128)")
     trace.add_argument("--out", type=Path, default=Path("trace.npz"))
     return parser
 

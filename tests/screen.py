@@ -159,9 +159,9 @@ def address(path: str, **query: Any) -> str:
     return f"{path}?{urlencode(query, quote_via=quote)}" if query else path
 
 
-def asked(page: Page) -> dict[str, str]:
-    """What the address of a page asks for."""
-    return dict(parse_qsl(urlsplit(page.url).query, keep_blank_values=True))
+def asked(url: str) -> dict[str, str]:
+    """What an address asks for."""
+    return dict(parse_qsl(urlsplit(url).query, keep_blank_values=True))
 
 
 def settle(page: Page) -> None:
@@ -225,12 +225,8 @@ def colours(image: Locator) -> int:
 
 def ticks(drawing: Locator, axis: str) -> list[str]:
     """The labels along the first x or y axis of a chart that is drawn, from left to right or from top to bottom."""
-    texts: list[str] = drawing.locator(f".{axis}tick text").evaluate_all(
-        """(all, axis) => all.map((text) => [text.getBoundingClientRect()[axis], text.textContent])
-                             .sort((one, other) => one[0] - other[0]).map((pair) => pair[1])""",
-        axis,
-    )
-    return [text.rstrip("\u200b") for text in texts]
+    texts = drawing.locator(f".{axis}tick text").all_text_contents()  # in Plotly's order: from left, from below
+    return [text.rstrip("\u200b") for text in (texts if axis == "x" else texts[::-1])]
 
 
 def labels(trace: Trace) -> list[str]:
@@ -255,10 +251,7 @@ def walk(page: Page, path: str) -> Iterator[View]:
             if view.query:
                 click(page, view.button)
                 # A run writes the address when it begins: from here on the page is busy until that run's end.
-                page.wait_for_function(
-                    "wanted => wanted.every(([name, value]) => new URLSearchParams(location.search).get(name) === value)",
-                    arg=list(view.query.items()),
-                )
+                page.wait_for_url(lambda url, view=view: view.query.items() <= asked(url).items())  # type: ignore[misc]
                 settle(page)
             yield view
 

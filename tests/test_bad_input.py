@@ -116,13 +116,13 @@ def test_a_hundred_thousand_characters_say_how_much_was_read_and_left_out(page):
     app = ask(open_page(page), "cat dog mat " * 8_333)
     assert read_by_both(app)
     # 3 × 8,333 words, and 126 of them fit between [CLS] and [SEP].
-    note = "128 tokens were read and 24,873 left out. It holds 512; the limit is in the sidebar."
+    note = "128 tokens were read and 24,873 left out. This model holds 512; the limit is in the sidebar."
     for side in "ab":
         assert note in said(half(app, side))
     app.number_input(key="pick.limit").set_value(512).run()
     assert read_by_both(app)
     for side in "ab":
-        assert "512 tokens were read and 24,489 left out. It cannot hold more." in said(half(app, side))
+        assert "512 tokens were read and 24,489 left out. This model cannot hold more." in said(half(app, side))
     app.number_input(key="pick.limit").set_value(8).run()
     assert read_by_both(app)
     assert "8 tokens were read and 24,993 left out." in said(half(app, "a"))
@@ -375,7 +375,7 @@ def test_both_models_broken_leave_the_page_standing(page, folders):
 def test_a_model_that_holds_fewer_tokens_than_the_limit_says_so(page, folders):
     app = open_page(page, text="cat " * 200, b="good", limit="512")
     assert read_by_both(app)
-    assert "80 tokens were read and 122 left out. It cannot hold more." in said(half(app, "b"))
+    assert "80 tokens were read and 122 left out. This model cannot hold more." in said(half(app, "b"))
     assert "left out" not in said(half(app, "a"))
 
 

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.browser
 TEXT = '</script><img src=x onerror="window.hacked=1">'
 PAIR = "<b>x</b> **y** $z$"
 
-# MiniLM cuts such a text at every bracket. This model's tokenizer leaves each of these words whole, and its name is one.
+# MiniLM cuts such a text at every bracket. A model can be made that leaves these words whole, and is called so too.
 WORDS = (
     "</script><script>window.hacked=1</script>",
     "<img/src=x/onerror='window.hacked=1'>",

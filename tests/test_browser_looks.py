@@ -47,6 +47,16 @@ def test_on_a_phone_the_switch_shows_one_model_alone_from_far_down_the_page(visi
     expect(page.locator(".model.b")).to_have_count(1)
 
 
+def test_on_a_phone_the_menu_leads_to_another_page(visitor):
+    page = visitor(phone=True).open("/", text=TEXT)
+    settle(page)
+    page.get_by_test_id("stExpandSidebarButton").click()
+    page.get_by_test_id("stSidebar").get_by_role("link", name="Attention").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Attention")
+    expect(chart(page, "b", 2, "MiniLM")).to_be_attached()
+    expect(pick(page, "text-phone").locator("input")).to_have_value(TEXT)
+
+
 @pytest.mark.parametrize("path", PAGES.values(), ids=PAGES)
 def test_in_the_dark_words_and_pictures_stand_out_from_a_dark_ground(visitor, path, left, right):
     page = visitor(dark=True).open(path, text=TEXT)

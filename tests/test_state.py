@@ -114,6 +114,26 @@ def test_a_quick_second_change_that_still_carries_the_old_address_loses_nothing(
     assert app.query_params == {"text": "Two dogs bark.", "layer": "3"}
 
 
+def test_what_the_browser_still_showed_when_a_second_change_came_is_no_choice():
+    app = open_page("attention")
+    app.slider(key="pick.layer").set_value(3).run()  # moves the right slider too, but the browser has not heard of it
+    app.query_params.clear()
+    app.slider(key="pick.layer").set_value(4)
+    app.slider(key="pick.layer_b").set_value(1).run()
+    assert layers_and_heads(app) == {"layer": 4, "head": 1, "layer_b": 4, "head_b": 1}
+    app.slider(key="pick.layer_b").set_value(1).run()
+    assert layers_and_heads(app) == {"layer": 1, "head": 1, "layer_b": 1, "head_b": 1}
+
+
+def test_a_text_is_not_undone_by_the_phones_box_that_still_shows_the_old_one():
+    app = open_page("attention", text="A dog barks.")
+    ask(app, "Two dogs bark.")
+    app.query_params["text"] = "A dog barks."
+    app.text_input(key="pick.text-phone").set_value("A dog barks.")
+    app.slider(key="pick.layer").set_value(3).run()
+    assert app.text_area(key="pick.text").value == "Two dogs bark."
+
+
 # Moving together
 
 

@@ -216,7 +216,11 @@ def _remarks(side: Side, read: Trace, room: int) -> Iterator[str]:
         yield f"“{prose.plain(wish)}” is not there any more: {prose.plain(read.model.name)} reads instead."
     tokens = len(read.tokens)
     if read.tokens.left_out:
-        advice = f"It holds {room}; the limit is in the sidebar." if tokens < room else "It cannot hold more."
+        advice = (
+            f"This model holds {room}; the limit is in the sidebar."
+            if tokens < room
+            else "This model cannot hold more."
+        )
         yield f"{tokens} tokens were read and {read.tokens.left_out:,} left out. {advice}"
     if read.device != traces.device():
         yield f"The {traces.device().upper()} memory was full: the CPU did this reading."

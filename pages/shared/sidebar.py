@@ -68,7 +68,7 @@ def _examples() -> None:
     titles = [example["title"] for example in examples()]
     current = next((example for example in examples() if _is_asked(example)), None)
     key = "example"
-    st.session_state[key] = current["title"] if current else None
+    state.tell(key, current["title"] if current else None)
     st.selectbox("Example", titles, key=key, placeholder="Pick a sentence", on_change=_pick_example)
     if current:
         st.caption(current["why"])
@@ -76,7 +76,7 @@ def _examples() -> None:
 
 def _pick_example() -> None:
     chosen = next((example for example in examples() if example["title"] == st.session_state["example"]), None)
-    if chosen:
+    if chosen and not state.is_echo("example"):
         state.put("text", chosen["text"])
         state.put("pair", chosen["pair"])
 

@@ -109,15 +109,33 @@ def mirror(
 
     `place` tells two widgets for one choice apart.
     """
-    key, value = f"pick.{name}{place}", get(name) if value is None else value
+    key = f"pick.{name}{place}"
+    tell(key, get(name) if value is None else value)
+    return widget(label, key=key, on_change=_picked, args=(name, key), **options)
+
+
+def tell(key: str, value: Any) -> None:
+    """Let the widget with this key show a value when it is drawn next."""
+    st.session_state.pop(f"before.{key}", None)
+    if key in st.session_state and st.session_state[key] != value:
+        st.session_state[f"before.{key}"] = st.session_state[key]
     if key not in st.session_state or st.session_state[key] != value:
         st.session_state[key] = value
-    return widget(label, key=key, on_change=_picked, args=(name, key), **options)
+
+
+def is_echo(key: str) -> bool:
+    """Whether a widget that reports a change only reports what it showed before it was told another value.
+
+    A quick second click comes from a browser that has not heard of what the first one changed: its other widgets
+    still show the old, and its address is the old one too.
+    """
+    told = f"before.{key}" in st.session_state and st.session_state[key] == st.session_state[f"before.{key}"]
+    return told and st.query_params.to_dict() != st.session_state["address"]
 
 
 def _picked(name: str, key: str) -> None:
     value = st.session_state[key]
-    if value is not None:  # clicking the chosen segment again unchooses it in the browser only
+    if value is not None and not is_echo(key):  # None: the chosen segment clicked again is unchosen in the browser only
         put(name, value)
 
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import streamlit as st
+from streamlit import net_util
 
 from encoder.catalogue import DEFAULT_LEFT, DEFAULT_RIGHT
 from pages.shared import traces
@@ -28,7 +29,17 @@ def announce(pages: Callable[[], object]) -> None:
 async def up(app: st.App) -> AsyncIterator[None]:
     """Start the server, and beside it load the two models that a first visit shows."""
     threading.Thread(target=_load, name="warm-up", daemon=True).start()
+    _greet()
     yield
+
+
+def _greet() -> None:
+    # Streamlit's own greeting asks an outside service for this machine's address, or advertises in the page.
+    port = st.get_option("server.port")
+    lines = [f"Encoder Lens runs on http://localhost:{port}"]
+    if address := net_util.get_internal_ip():
+        lines.append(f"Everybody in the same network reaches it on http://{address}:{port}")
+    print(*lines, "Ctrl+C stops it.", sep="\n", flush=True)  # noqa: T201
 
 
 def _load() -> None:
