@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
-from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, WebSocket, expect
+from playwright.sync_api import Browser, ConsoleMessage, Dialog, Locator, Page, Request, WebSocket, expect
 
 from encoder.labels import visible
 from encoder.trace import Trace
 
-PATIENCE = 30_000  # milliseconds: the first visit loads torch and both models, on a machine that may be busy
+PATIENCE = 60_000  # milliseconds: the first visit loads torch and both models, on a machine that may be busy
 PROJECTOR, PHONE = {"width": 1280, "height": 720}, {"width": 390, "height": 844}
 SIDES = ("a", "b")
 
@@ -39,7 +39,7 @@ class Visitor:
     def open(self, path: str = "/", **query: Any) -> Page:
         """A new tab at an address, before anything is drawn."""
         page = self.context.new_page()
-        page.on("dialog", lambda dialog: (self.complaints.append(f"dialog {dialog.message}"), dialog.dismiss()))
+        page.on("dialog", self._asked)
         page.on("websocket", self._connected)
         page.goto(self.url + address(path, **query), wait_until="commit")
         return page
@@ -48,14 +48,18 @@ class Visitor:
         self.context.close()
 
     def _is_here(self, url: str) -> bool:
-        return url.startswith((self.url, "data:", "blob:", "about:"))
+        return url.startswith((f"{self.url}/", "data:", "blob:", "about:"))
 
     def _requested(self, request: Request) -> None:
         if not self._is_here(request.url):
             self.complaints.append(f"request to {request.url}")
 
+    def _asked(self, dialog: Dialog) -> None:
+        self.complaints.append(f"dialog {dialog.message}")
+        dialog.dismiss()
+
     def _connected(self, socket: WebSocket) -> None:
-        if not socket.url.startswith(self.url.replace("http", "ws", 1)):
+        if not self._is_here(socket.url.replace("ws", "http", 1)):
             self.complaints.append(f"connection to {socket.url}")
 
     def _wrote(self, message: ConsoleMessage) -> None:
@@ -188,8 +192,7 @@ def expect_drawn(page: Page, view: View, side: str, trace: Trace) -> None:
     for number, picture in enumerate(view.pictures, 1):
         drawing = chart(page, side, number, f"{trace.model.name}: ", picture.alt)
         expect(drawing.locator(picture.marks)).to_have_count(picture.count(trace))
-        for image in drawing.locator(HEAT).all():
-            assert colours(image) > 1, f"{picture.alt}: a heat map of one colour"
+        assert all(colours > 1 for colours in colour_counts(drawing)), f"{picture.alt}: a heat map of one colour"
     if view.frame:
         frame = page.locator(f'iframe[title="BertViz’s {view.query["attention_view"]} view of {trace.model.name}"]')
         expect(frame.content_frame.locator(view.frame)).to_have_count(view.lines(trace))
@@ -207,20 +210,20 @@ def expect_both_drawn(page: Page, view: View, left: Trace, right: Trace) -> None
     expect_drawn(page, view, "b", right)
 
 
-def colours(image: Locator) -> int:
-    """How many different colours a heat map's picture has."""
-    count: int = image.evaluate(
-        """async (element) => {
+def colour_counts(drawing: Locator) -> list[int]:
+    """How many different colours each heat map of a chart has."""
+    counts: list[int] = drawing.locator(HEAT).evaluate_all(
+        """(images) => Promise.all(images.map(async (image) => {
              const picture = new Image();
-             picture.src = element.getAttribute("href") || element.getAttribute("xlink:href");
+             picture.src = image.getAttribute("href") || image.getAttribute("xlink:href");
              await picture.decode();
              const canvas = new OffscreenCanvas(picture.width, picture.height);
              const pen = canvas.getContext("2d");
              pen.drawImage(picture, 0, 0);
              return new Set(new Uint32Array(pen.getImageData(0, 0, picture.width, picture.height).data.buffer)).size;
-           }"""
+           }))"""
     )
-    return count
+    return counts
 
 
 def ticks(drawing: Locator, axis: str) -> list[str]:
@@ -243,6 +246,12 @@ def click(page: Page, button: str) -> None:
     page.get_by_role("radio", name=button, exact=True).click()
 
 
+def arrive(page: Page, **wanted: str) -> None:
+    """Wait for the end of the run that has just been asked for, by what it writes into the address at its beginning."""
+    page.wait_for_url(lambda url: wanted.items() <= asked(url).items())
+    settle(page)
+
+
 def walk(page: Page, path: str) -> Iterator[View]:
     """From an open page's first view through all others, each by a click."""
     for view in VIEWS:
@@ -250,14 +259,13 @@ def walk(page: Page, path: str) -> Iterator[View]:
             settle(page)
             if view.query:
                 click(page, view.button)
-                # A run writes the address when it begins: from here on the page is busy until that run's end.
-                page.wait_for_url(lambda url, view=view: view.query.items() <= asked(url).items())  # type: ignore[misc]
-                settle(page)
+                arrive(page, **view.query)
             yield view
 
 
-def type_text(page: Page, text: str) -> None:
-    """Type into the sidebar's text box, and finish with Ctrl+Enter."""
-    box = pick(page, "text").locator("textarea")
+def type_text(page: Page, text: str, phone: bool = False) -> None:
+    """Type into the sidebar's text box and finish with Ctrl+Enter, or into the phone's with Enter."""
+    box = pick(page, "text-phone").locator("input") if phone else pick(page, "text").locator("textarea")
     box.fill(text)
-    box.press("Control+Enter")
+    box.press("Enter" if phone else "Control+Enter")
+    arrive(page, text=text)

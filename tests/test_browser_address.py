@@ -49,23 +49,35 @@ def test_an_address_restores_the_text_the_models_and_every_switch_of_the_sidebar
     assert asked(page.url) == {**SIDEBAR, "layer": "5", "head": "11", "layer_b": "2", "head_b": "3"}
 
 
-def test_an_address_restores_what_is_looked_at_on_every_page(visitor):
-    guest = visitor()
-    page = guest.open("/token-embeddings", text=TEXT, embedding_view="map", space="3d", level=3)
+def test_an_address_restores_the_map_and_its_level(visitor):
+    page = visitor().open("/token-embeddings", text=TEXT, embedding_view="map", space="3d", level=3)
     expect(radio(page, "Map")).to_be_checked()
     expect(radio(page, "PCA in 3-D")).to_be_checked()
-    for side in ("level", "level_b"):
-        expect(slider(page, side)).to_have_value("3")
-    page = guest.open("/token-embeddings", text=TEXT, embedding_view="path", token=4)
-    expect(chosen(page, "token_b")).to_have_value("4  ##dro")
-    page = guest.open("/feed-forward", text=TEXT, neuron_view="before", layer=2, token=3, neuron_b=7, show="b")
+    for name in ("level", "level_b"):
+        expect(slider(page, name)).to_have_value("3")
+
+
+def test_an_address_restores_the_token_whose_path_is_drawn(visitor):
+    page = visitor().open("/token-embeddings", text=TEXT, embedding_view="path", token=4)
+    for name in ("token", "token_b"):
+        expect(chosen(page, name)).to_have_value("4  ##dro")
+
+
+def test_an_address_restores_one_model_alone_with_its_token_and_neuron(visitor):
+    address = {"neuron_view": "before", "layer": "2", "token": "3", "neuron_b": "7", "show": "b"}
+    page = visitor().open("/feed-forward", text=TEXT, **address)
     expect(radio(page, "Before it")).to_be_checked()
     expect(radio(page, "Right")).to_be_checked()
     expect(slider(page, "layer_b")).to_have_value("2")
     expect(chosen(page, "token_b")).to_have_value("3  den")
     expect(chosen(page, "neuron_b")).to_have_value("neuron 7")
     expect(page.locator(".model.a")).to_have_count(0)
-    page = guest.open("/all-layers", text=TEXT, quantity="entropy")
+    settle(page)
+    assert asked(page.url) == {"text": TEXT, **address}
+
+
+def test_an_address_restores_the_quantity(visitor):
+    page = visitor().open("/all-layers", text=TEXT, quantity="entropy")
     expect(chosen(page, "quantity")).to_have_value("Spread of attention")
     settle(page)
     assert asked(page.url) == {"text": TEXT, "quantity": "entropy"}
@@ -183,10 +195,8 @@ def test_an_example_and_a_second_sentence_redraw_both_columns(visitor, scratch, 
 def test_the_text_typed_on_a_phone_redraws_both_columns(visitor, scratch, minilm):
     page = visitor(phone=True).open("/attention-heads", text=TEXT)
     settle(page)
-    box = pick(page, "text-phone").locator("input")
-    expect(box).to_have_value(TEXT)
-    box.fill(OTHER)
-    box.press("Enter")
+    expect(pick(page, "text-phone").locator("input")).to_have_value(TEXT)
+    type_text(page, OTHER, phone=True)
     expect_both_drawn(page, ATTENTION, scratch.trace(OTHER), minilm.trace(OTHER))
     _expect_tokens(page, minilm.trace(OTHER))
     _expect_address(page, text=OTHER)
