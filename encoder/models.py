@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from encoder.bert import load_bert, take_apart, walk
 from encoder.catalogue import Entry, catalogue, minilm_folder
-from encoder.devices import accelerator, free_memory, is_out_of_memory, synchronize
+from encoder.devices import accelerator, free_memory, is_out_of_memory, synchronize, threads
 from encoder.errors import ModelError
 from encoder.model import PRESETS, EmbeddingStates, Encoder, LayerStates
 from encoder.tokens import Tokenizer, read_tokenizer
@@ -80,7 +80,7 @@ class Model:
 
     def _read(self, reader: Reader, ids: list[int], tokens: Tokens) -> Trace:
         start = perf_counter()
-        with torch.inference_mode():
+        with torch.inference_mode(), threads(len(tokens) * self.card.width * self.card.ffn_width):
             segment = torch.tensor(tokens.segment[None], device=reader.device)
             embedding, layers = reader.walk(torch.tensor([ids], device=reader.device), segment)
             layer_traces = tuple(map(self._layer_trace, layers))

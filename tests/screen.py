@@ -1,7 +1,7 @@
 """What a visitor's browser shows: a person's own browser, every view with its pictures, and what counts as drawn."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
@@ -230,6 +230,13 @@ def ticks(drawing: Locator, axis: str) -> list[str]:
     """The labels along the first x or y axis of a chart that is drawn, from left to right or from top to bottom."""
     texts = drawing.locator(f".{axis}tick text").all_text_contents()  # in Plotly's order: from left, from below
     return [text.rstrip("\u200b") for text in (texts if axis == "x" else texts[::-1])]
+
+
+def expect_ticks(drawing: Locator, axis: str, wanted: Sequence[str]) -> None:
+    """Wait until those are its labels: Plotly takes them away and puts them back while it redraws."""
+    ordered = wanted if axis == "x" else wanted[::-1]
+    whole = [re.compile(rf"^{re.escape(name)}\u200b*$") for name in ordered]
+    expect(drawing.locator(f".{axis}tick text")).to_have_text(whole)
 
 
 def labels(trace: Trace) -> list[str]:

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import expect
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
-from tests.screen import PAGES, chart, click, expect_both_drawn, frames, labels, pick, settle, ticks, walk
+from tests.screen import PAGES, chart, click, expect_both_drawn, expect_ticks, frames, labels, pick, settle, walk
 
 pytestmark = pytest.mark.browser
 
@@ -68,7 +68,8 @@ def test_hostile_tokens_and_model_names_are_shown_as_text_on_every_view(visitor,
         if view.path == "/":
             expect(page.locator(".tokens").first.locator(".token")).to_have_text(labels(trace))
         elif view.path == "/attention-heads" and not view.frame:
-            assert ticks(chart(page, "a", 2), "x") == ticks(chart(page, "b", 2), "y") == labels(trace)
+            expect_ticks(chart(page, "a", 2), "x", labels(trace))
+            expect_ticks(chart(page, "b", 2), "y", labels(trace))
         elif view.frame and view.query["attention_view"] != "model":  # that one's tokens appear with a click
             drawn = frames(page).first.content_frame.locator("svg text").all_text_contents()
             assert set(labels(trace)) <= set(drawn)

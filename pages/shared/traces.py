@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 Kind = TypeVar("Kind", Trace, Places)
 
 CACHE_BYTES = 640 * 2**20  # one trace of BERT base at 512 tokens takes about 450 MB, of MiniLM at 16 tokens 2 MB
+READINGS = 240  # enough for what thirty learners look at; a short one that was let go is made again in milliseconds
 MODELS = 8  # kept in memory at once
 READING = threading.BoundedSemaphore(2)  # readings at once: thirty long ones would take 13 GB and be no faster
 
@@ -34,7 +35,8 @@ def _models() -> "Store[Model]":
 @st.cache_resource(show_spinner=False)
 def _readings() -> "Store[Trace | Places]":
     # The allocator needs some of the bound for itself: memory between arrays of many sizes cannot all be used again.
-    return Store(CACHE_BYTES * 7 // 8, lambda reading: reading.nbytes)
+    capacity = CACHE_BYTES * 7 // 8
+    return Store(capacity, lambda reading: max(reading.nbytes, capacity // READINGS))
 
 
 def entry(side: Side, entries: dict[str, Entry] | None = None) -> Entry:
@@ -121,10 +123,13 @@ def _view(read: Trace, words: bool, hide: bool) -> Trace:
 
 
 def _load(name: str, where: str) -> "Model":
-    from encoder.models import load  # torch and transformers take seconds: the page's frame must not wait for them
+    gc.disable()  # what is imported stays: looking for garbage among it would take a fifth of the time
+    try:
+        from encoder.models import load  # torch and transformers take seconds: the page's frame must not wait for them
 
-    loaded = load(name, where, download=False)
-    # Streamlit collects garbage after every turn and would walk all of torch each time: 170 ms of a 200 ms turn.
-    gc.collect()
-    gc.freeze()
-    return loaded
+        return load(name, where, download=False)
+    finally:
+        gc.enable()
+        # Streamlit collects garbage after every turn and would walk all of torch each time: 170 ms of a 200 ms turn.
+        gc.collect()
+        gc.freeze()

@@ -11,6 +11,8 @@ from streamlit import net_util
 from encoder.catalogue import DEFAULT_LEFT, DEFAULT_RIGHT
 from pages.shared import traces
 
+MOMENT = 2.0  # seconds: who comes at once sees the page first, as importing torch leaves little of a small machine
+
 
 def announce(pages: Callable[[], object]) -> None:
     """Let Streamlit hear of the pages once, outside any visit.
@@ -27,8 +29,10 @@ def announce(pages: Callable[[], object]) -> None:
 
 @asynccontextmanager
 async def up(app: st.App) -> AsyncIterator[None]:
-    """Start the server, and beside it load the two models that a first visit shows."""
-    threading.Thread(target=_load, name="warm-up", daemon=True).start()
+    """Start the server, and a moment later load the two models that a first visit shows."""
+    loading = threading.Timer(MOMENT, _load)
+    loading.daemon = True
+    loading.start()
     _greet()
     yield
 
