@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from encoder.errors import ModelError
-from encoder.model import EmbeddingStates, Encoder, EncoderConfig, LayerStates, join_heads, split_heads
+from encoder.model import EmbeddingStates, Encoder, EncoderConfig, LayerStates, join_heads, projected_size, split_heads
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -151,8 +151,9 @@ def _walk_layer(layer: LayerParts, parts: Parts, hidden: Tensor) -> LayerStates:
     neurons = layer.activation(preactivation)
     ffn_output = layer.contract(neurons)  # [batch, token, model]
     return LayerStates(
-        query, key, value, scores, attention, context, attention_output, after_attention,
-        preactivation, neurons, ffn_output, layer.ffn_norm(ffn_output + after_attention),
+        query, key, value, projected_size(value, layer.output), scores, attention, context,
+        attention_output, after_attention, preactivation, neurons, ffn_output,
+        layer.ffn_norm(ffn_output + after_attention),
     )  # fmt: skip
 
 

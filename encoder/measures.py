@@ -5,6 +5,7 @@ head; any leading axes (a layer's, say) are kept. Definitions and sources stand 
 """
 
 from collections.abc import Sequence
+from itertools import accumulate
 
 import numpy as np
 
@@ -26,10 +27,13 @@ def share_on(attention: Array, keys: Array) -> Array:
 
 
 def same_token_share(attention: Array, tokens: Sequence[str]) -> Array:
-    """[..., head] mean over rows of the weight on other occurrences of the same token; 0 where no token repeats."""
+    """[..., head] mean weight on other occurrences of the same token.
+
+    The mean is over the rows of tokens that repeat; 0 where none does.
+    """
     names = np.asarray(tokens, dtype=object)
     same = (names[:, None] == names[None, :]) & ~np.eye(len(names), dtype=bool)
-    return (attention * same).sum(-1).mean(-1)
+    return (attention * same).sum((-1, -2)) / max(1, int(same.any(-1).sum()))
 
 
 def entropy(attention: Array, normalized: bool = False) -> Array:
@@ -42,7 +46,7 @@ def entropy(attention: Array, normalized: bool = False) -> Array:
 
 def distance(attention: Array) -> Array:
     """[..., head] mean over rows of Σ a · |i − j|, in tokens: how far a head looks."""
-    place = np.arange(attention.shape[-1])
+    place = np.arange(attention.shape[-1], dtype=attention.dtype)
     return (attention * abs(place[:, None] - place[None, :])).sum(-1).mean(-1)
 
 
@@ -53,6 +57,34 @@ def merge_words(attention: Array, word: Array) -> Array:
     """
     member = np.eye(word.max() + 1, dtype=attention.dtype)[word]  # [token, word]
     return (member / member.sum(0)).T @ attention @ member
+
+
+def norm_weighted(attention: Array, value_size: Array) -> Array:
+    """[..., head, query, key] length of what each key adds to a query, ‖a · value · W_O‖ (Kobayashi et al. 2020, §3).
+
+    value_size: [..., head, key] the length of each key's value after the output projection. Rows do not sum to 1.
+    """
+    return attention * value_size[..., None, :]
+
+
+def rollout(attentions: Array) -> Array:
+    """[layer, query, key] how much of each token of the start is in each token after each layer (Abnar & Zuidema 2020).
+
+    attentions: [layer, head, query, key]. In each layer a token is taken to be half itself, half what the heads read on
+    average: Ā = rows of (mean over heads + I) made to sum to 1, and R_l = Ā_l R_{l−1}.
+    """
+    mixed = attentions.mean(1) + np.eye(attentions.shape[-1], dtype=attentions.dtype)
+    mixed /= mixed.sum(-1, keepdims=True)
+    return np.stack(list(accumulate(mixed, lambda below, layer: layer @ below)))
+
+
+def coarse(attention: Array, most: int) -> Array:
+    """[..., query, key] with at most so many rows and columns: each cell is the largest weight of a block."""
+    tokens = attention.shape[-1]
+    if tokens <= most:
+        return attention
+    starts = np.arange(most) * tokens // most
+    return np.maximum.reduceat(np.maximum.reduceat(attention, starts, -1), starts, -2)
 
 
 def cosine(vectors: Array) -> Array:

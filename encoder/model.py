@@ -90,6 +90,7 @@ class LayerStates(NamedTuple):
     query: Tensor
     key: Tensor
     value: Tensor
+    value_size: Tensor
     scores: Tensor
     attention: Tensor
     context: Tensor
@@ -171,7 +172,8 @@ class Attention(nn.Module):
         attention = masked_softmax(scores, mask)  # rows sum to 1
         context = attention @ value  # [batch, head, token, head_dim]
         return {
-            "query": query, "key": key, "value": value, "scores": scores, "attention": attention,
+            "query": query, "key": key, "value": value, "value_size": projected_size(value, self.output),
+            "scores": scores, "attention": attention,
             "context": context, "attention_output": self.output(join_heads(context)),
         }  # fmt: skip
 
@@ -292,6 +294,16 @@ def split_heads(hidden: Tensor, heads: int) -> Tensor:
 def join_heads(context: Tensor) -> Tensor:
     """[batch, head, token, head_dim] → [batch, token, model]."""
     return context.transpose(-3, -2).flatten(-2)
+
+
+def projected_size(value: Tensor, output: nn.Linear) -> Tensor:
+    """[batch, head, token] lengths ‖value · W_O‖, W_O being the head's part of the output (Kobayashi et al. 2020, §3).
+
+    value: [batch, head, token, head_dim]. From W_O W_Oᵀ: the vectors themselves would take [head, token, model].
+    """
+    weight = split_heads(output.weight, value.shape[-3])  # [head, model, head_dim], each head's W_O transposed
+    gram = weight.mT @ weight  # [head, head_dim, head_dim]
+    return (value @ gram * value).sum(-1).clamp(min=0).sqrt()  # rounding may leave 0 a little below 0
 
 
 def over_heads(mask: Tensor | None) -> Tensor | None:

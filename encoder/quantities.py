@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from encoder import measures
+from encoder import heads, measures
 from encoder.maps import hidden_states
 from encoder.trace import Array, Trace
 
@@ -49,14 +49,6 @@ def _silent(trace: Trace) -> Array:
     return np.stack([measures.silent(layer.neurons).mean(-1) for layer in trace.layers])
 
 
-def _of_heads(measure: Callable[[Array], Array]) -> Callable[[Trace], Array]:
-    return lambda trace: np.stack([measure(layer.attention) for layer in trace.layers])
-
-
-def _on_special(trace: Trace) -> Array:
-    return _of_heads(lambda attention: measures.share_on(attention, trace.tokens.special))(trace)
-
-
 QUANTITIES: dict[str, Quantity] = {
     "size": Quantity(
         "Size of hidden states", "The length of each token's vector.", "token", "length", _size, from_embedding=True
@@ -78,18 +70,18 @@ QUANTITIES: dict[str, Quantity] = {
     ),
     "entropy": Quantity(
         "Spread of attention", "The entropy of each head's attention: 0 for one token only, 1 for all tokens alike.",
-        "head", "of ln T", _of_heads(lambda attention: measures.entropy(attention, normalized=True)), top=1.0,
+        "head", "of ln T", heads.MEASURES["entropy"].of, top=1.0,
     ),
     "distance": Quantity(
         "Reach of attention", "How far away the tokens are that each head reads, on average.",
-        "head", "tokens", _of_heads(measures.distance),
+        "head", "tokens", heads.MEASURES["distance"].of,
     ),
     "previous": Quantity(
         "Attention to the previous token", "The mean weight of each head on the token just before.",
-        "head", "share", _of_heads(lambda attention: measures.offset_share(attention, -1)), top=1.0,
+        "head", "share", heads.MEASURES["previous"].of, top=1.0,
     ),
     "special": Quantity(
         "Attention to special tokens", "The mean weight of each head on [CLS], [SEP] and their like.",
-        "head", "share", _on_special, top=1.0,
+        "head", "share", heads.MEASURES["special"].of, top=1.0,
     ),
 }  # fmt: skip

@@ -18,6 +18,7 @@ Axes = tuple[str, ...]
 EMBEDDING_AXES: dict[str, Axes] = dict.fromkeys(("token", "position", "segment", "output"), ("token", "model"))
 LAYER_AXES: dict[str, Axes] = {
     **dict.fromkeys(("query", "key", "value", "context"), ("head", "token", "head_dim")),
+    "value_size": ("head", "token"),
     **dict.fromkeys(("scores", "attention"), ("head", "query", "key")),
     **dict.fromkeys(("attention_output", "after_attention"), ("token", "model")),
     **dict.fromkeys(("preactivation", "neurons"), ("token", "ffn")),
@@ -73,6 +74,7 @@ class LayerTrace:
     key: Array  # [head, token, head_dim]
     value: Array  # [head, token, head_dim]
     context: Array  # [head, token, head_dim], attention @ value
+    value_size: Array  # [head, token], ‖value · W_O‖: its length after the head's output projection
     attention: Array  # [head, query, key], each row sums to 1
     attention_output: Array  # [token, model], before residual and norm
     after_attention: Array  # [token, model], after residual and norm

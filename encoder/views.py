@@ -13,7 +13,7 @@ from encoder.trace import EMBEDDING_AXES, LAYER_AXES, Array, Axes, Tokens, Trace
 def whole_words(trace: Trace) -> Trace:
     """Word pieces joined to words: columns of attention are summed, rows and vectors averaged (Clark et al. 2019, §2).
 
-    Special tokens stay by themselves. Rows of attention still sum to 1.
+    Lengths of values are averaged too. Special tokens stay by themselves. Rows of attention still sum to 1.
     """
     tokens = trace.tokens
     group = _groups(tokens)
@@ -21,7 +21,9 @@ def whole_words(trace: Trace) -> Trace:
     mean = (member / member.sum(0)).T  # [word, token]
 
     def merge(array: Array, axes: Axes) -> Array:
-        return merge_words(array, group) if "key" in axes else mean @ array
+        if axes[-1] == "key":
+            return merge_words(array, group)
+        return array @ mean.T if axes[-1] == "token" else mean @ array
 
     first = np.array([np.flatnonzero(group == word)[0] for word in range(group.max() + 1)])
     joined = Tokens(

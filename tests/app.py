@@ -2,6 +2,7 @@
 
 import base64
 import json
+import zlib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -10,21 +11,28 @@ from unittest.mock import patch
 
 import numpy as np
 from streamlit.components.v2.component_manager import BidiComponentManager
+from streamlit.proto.WidgetStates_pb2 import WidgetState
 from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Block
 
-from pages.shared import state
+from encoder import packing
+from pages.shared import explorer, state
 
 APP = Path(__file__).parent.parent / "app.py"
 PAGES = ("side_by_side", "embeddings", "attention", "feed_forward", "layers")
 SECONDS = 120  # the first run of a process imports torch and loads both models, on a machine that may be busy
+
+MAPS = {"attention_view": "maps"}
+
+# Every page as it opens, and Attention as a page of charts: (page, address).
+OPENINGS = [*((page, {}) for page in PAGES), ("attention", MAPS)]
 
 # Every picture that a page can draw: (page, address).
 VIEWS = [
     ("side_by_side", {}),
     *(("embeddings", {"embedding_view": view}) for view in ("sum", "similarity", "path")),
     *(("embeddings", {"embedding_view": "map", "space": space}) for space in ("2d", "3d", "tsne")),
-    *(("attention", {"attention_view": view}) for view in ("maps", "head", "model", "neuron")),
+    *(("attention", {"attention_view": view}) for view in ("all", "maps", "head", "model", "neuron")),
     *(("feed_forward", {"neuron_view": view}) for view in ("before", "after")),
     *(("layers", {"quantity": quantity}) for quantity in ("alike", "entropy")),  # of tokens, and of heads
 ]
@@ -133,6 +141,32 @@ def frames(app: AppTest) -> list[Any]:
     return [frame.proto for frame in app.get("iframe")]
 
 
+def told(app: AppTest) -> bytes:
+    """What the page sends to the attention explorer, b"" where there is none."""
+    return next((bytes(part.proto.bytes) for part in app.get("bidi_component") if part.key == explorer.KEY), b"")
+
+
+def explored(app: AppTest) -> dict[str, Any]:
+    """What the page tells the explorer: "choice", and "models" by side, each with the weights of its first block."""
+    sent = told(app)
+    if not sent:
+        return {"choice": {}, "models": {}}
+    length = int.from_bytes(sent[:4], "little")
+    header, body = json.loads(sent[4 : 4 + length]), sent[4 + length :]
+    for model in header["models"]:
+        model["attention"] = _attention(model, zlib.decompress(body[: model["bytes"]]))
+        body = body[model["bytes"] :]
+    return {"choice": header["choice"], "models": {model["side"]: model for model in header["models"]}}
+
+
+def choose(app: AppTest, choice: Any) -> AppTest:
+    """Let the explorer's browser side tell what was chosen there; AppTest has no browser."""
+    [component] = (part.proto for part in app.get("bidi_component") if part.key == explorer.KEY)
+    widgets = app._tree.get_widget_states()
+    widgets.widgets.append(WidgetState(id=component.id, json_value=json.dumps({"choice": choice})))
+    return app._run(widgets)
+
+
 def layers_and_heads(app: AppTest) -> dict[str, int]:
     """The sliders on the page, by choice: layer, head, layer_b, …"""
     return {str(slider.key).removeprefix("pick."): slider.value for slider in app.slider}
@@ -147,6 +181,16 @@ def _markdown_of(message: Any) -> Iterator[str]:
         elif field.message_type:
             for part in [value] if hasattr(value, "ListFields") else value:
                 yield from _markdown_of(part)
+
+
+def _attention(model: dict[str, Any], body: bytes) -> np.ndarray:
+    """[head of a block, query, key]"""
+    first, larges = model["blocks"][0], sum(block["larges"] for block in model["blocks"])
+    start = 2 * model["layers"] * model["heads"] * len(model["tokens"])
+    large = np.frombuffer(body, "<u2", first["larges"], start)
+    codes = np.frombuffer(body, np.uint8, first["count"] * first["side"] ** 2, start + 2 * larges).astype(np.uint16)
+    codes[codes == packing.SMALL] = large
+    return packing.weights(codes.reshape(first["count"], first["side"], first["side"]))
 
 
 @cache

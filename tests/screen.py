@@ -86,6 +86,7 @@ class View:
     button: str = ""
     frame: str = ""  # BertViz's lines, counted by `lines`
     lines: Callable[[Trace], int] = field(default=lambda trace: 0)
+    explorer: bool = False
 
     def __str__(self) -> str:
         return "-".join([self.path.strip("/") or "side-by-side", *self.query.values()])
@@ -140,7 +141,8 @@ VIEWS = (
         (Picture("path through the layers", DOTS, lambda trace: _tokens(trace) + trace.model.layers + 1),),
         "Path of a token",
     ),
-    View("/attention-heads", {}, MAPS, "Heat maps"),
+    View("/attention-heads", {}, (), "All heads", explorer=True),
+    View("/attention-heads", {"attention_view": "maps"}, MAPS, "Heat maps"),
     View(
         "/attention-heads", {"attention_view": "head"}, (), "BertViz heads",
         "#attention line", lambda trace: _heads(trace) * _tokens(trace) ** 2,
@@ -157,6 +159,7 @@ VIEWS = (
     View("/feed-forward", {"neuron_view": "before"}, NEURONS, "Before it"),
     View("/all-layers", {}, (Picture("through the layers", HEAT),)),
 )  # fmt: skip
+EXPLORER, ATTENTION = (view for view in VIEWS if view.explorer or view.pictures == MAPS)
 
 
 def address(path: str, **query: Any) -> str:
@@ -187,12 +190,37 @@ def frames(page: Page) -> Locator:
     return page.locator("iframe[data-testid=stIFrame]")
 
 
+def explorer(page: Page, side: str) -> Locator:
+    """One side of the attention explorer, in the component's shadow root, once it is ready."""
+    return page.locator(f".explorer[data-ready] .side.{side}")
+
+
+def expect_explored(page: Page, side: str, trace: Trace) -> None:
+    """The explorer shows the sentence that the model read, all its heads small and one large."""
+    part, card = explorer(page, side), trace.model
+    expect(part.locator(".sentence .token")).to_have_text(labels(trace))
+    small, large = part.locator("canvas.heads[data-drawn]"), part.locator("canvas.large")
+    expect(small).to_have_attribute(
+        "aria-label", f"{card.name}: {card.layers} layers of {card.heads} heads as small maps"
+    )
+    expect(large).to_have_attribute("aria-label", re.compile(rf"^{re.escape(card.name)}: layer \d+, head \d+"))
+    for canvas in (small, large):
+        assert canvas.evaluate(INKS) > 1, f"{canvas.get_attribute('aria-label')}: a picture of one colour"
+
+
+# How many different colours a canvas has.
+INKS = """(canvas) => new Set(new Uint32Array(
+  canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data.buffer)).size"""
+
+
 def expect_drawn(page: Page, view: View, side: str, trace: Trace) -> None:
     """Everything that a view draws in one column, marks and words, of what the model made of the text."""
     for number, picture in enumerate(view.pictures, 1):
         drawing = chart(page, side, number, f"{trace.model.name}: ", picture.alt)
         expect(drawing.locator(picture.marks)).to_have_count(picture.count(trace))
         assert all(colours > 1 for colours in colour_counts(drawing)), f"{picture.alt}: a heat map of one colour"
+    if view.explorer:
+        expect_explored(page, side, trace)
     if view.frame:
         frame = page.locator(f'iframe[title="BertViz’s {view.query["attention_view"]} view of {trace.model.name}"]')
         expect(frame.content_frame.locator(view.frame)).to_have_count(view.lines(trace))

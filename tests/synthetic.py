@@ -49,7 +49,8 @@ def reading(*pieces: str, pair: tuple[str, ...] = (), activation=gelu, seed: int
         weights = softmax(query @ key.swapaxes(-1, -2) * np.float32(HEAD_DIM**-0.5))
         before = array(size, FFN)
         return LayerTrace(
-            query=query, key=key, value=value, context=weights @ value, attention=weights,
+            query=query, key=key, value=value, value_size=abs(array(HEADS, size)),
+            context=weights @ value, attention=weights,
             attention_output=array(size, WIDTH), after_attention=array(size, WIDTH),
             preactivation=before, neurons=activation(before).astype(np.float32),
             ffn_output=array(size, WIDTH), hidden=array(size, WIDTH), scale=HEAD_DIM**-0.5,

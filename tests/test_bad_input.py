@@ -14,10 +14,13 @@ import encoder.models
 from encoder import hub
 from encoder.labels import visible
 from tests.app import (
+    MAPS,
+    OPENINGS,
     PAGES,
     VIEWS,
     ask,
     charts,
+    explored,
     fine,
     frames,
     half,
@@ -27,6 +30,7 @@ from tests.app import (
     names,
     open_page,
     said,
+    told,
     view_name,
 )
 from tests.fake_hub import FakeHub, make_tiny_bert
@@ -49,6 +53,7 @@ READABLE = {
 EMPTY = ("", " \t\n \u00a0\u3000", "\x00", "\u200d\u200b", "\u0301")  # the last three show nothing by themselves
 SCRIPT, IMAGE = "<script>alert(1)</script>", "</script><img src=x onerror=alert(1)>"
 MARKDOWN = "**bold** $x^2$ [link](http://x) :red[red] `code` # title"
+every_opening = pytest.mark.parametrize(("page", "address"), OPENINGS, ids=[view_name(*way) for way in OPENINGS])
 QUICK = [view for view in VIEWS if view[1].get("space") != "tsne"]  # t-SNE of many tokens takes a minute
 ENDS = "--></style></textarea></title><svg/onload=alert(1)>{{x}}"
 
@@ -71,9 +76,9 @@ def sentences(app):
 # Typed text
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_what_can_be_read_is_read_by_both_models_on_every_page(page):
-    app = open_page(page)
+@every_opening
+def test_what_can_be_read_is_read_by_both_models_on_every_page(page, address):
+    app = open_page(page, **address)
     for name, text in READABLE.items():
         ask(app, text)
         assert read_by_both(app), name
@@ -81,39 +86,40 @@ def test_what_can_be_read_is_read_by_both_models_on_every_page(page):
         assert app.text_area(key="pick.text").value == text
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_an_empty_text_asks_for_one_and_nothing_is_lost(page):
-    app = open_page(page, layer="3")
+@every_opening
+def test_an_empty_text_asks_for_one_and_nothing_is_lost(page, address):
+    app = open_page(page, **address, layer="3")
     for text in EMPTY:
         ask(app, text)
         assert fine(app)
         assert not charts(app)
+        assert not told(app)
         assert sentences(app)
         for sentence in sentences(app):
             assert re.match("Type a sentence|This text holds nothing that .* can read", sentence)
     ask(app, "A dog barks.")
     assert read_by_both(app)
-    assert app.query_params == {"text": "A dog barks.", "layer": "3"}
+    assert app.query_params == {**address, "text": "A dog barks.", "layer": "3"}
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_an_empty_text_with_a_second_sentence_still_asks_for_the_first(page):
-    app = open_page(page, text=" ", pair="It is loud.")
+@every_opening
+def test_an_empty_text_with_a_second_sentence_still_asks_for_the_first(page, address):
+    app = open_page(page, **address, text=" ", pair="It is loud.")
     assert fine(app)
     assert sentences(app)
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_a_second_sentence_of_nothing_leaves_the_first(page):
-    app = open_page(page, text="A dog barks.")
+@every_opening
+def test_a_second_sentence_of_nothing_leaves_the_first(page, address):
+    app = open_page(page, **address, text="A dog barks.")
     for pair in (" ", "\x00", "\u200d", "[SEP]"):
         app.text_input(key="pick.pair").set_value(pair).run()
         assert read_by_both(app), pair
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_a_hundred_thousand_characters_say_how_much_was_read_and_left_out(page):
-    app = ask(open_page(page), "cat dog mat " * 8_333)
+@every_opening
+def test_a_hundred_thousand_characters_say_how_much_was_read_and_left_out(page, address):
+    app = ask(open_page(page, **address), "cat dog mat " * 8_333)
     assert read_by_both(app)
     # 3 × 8,333 words, and 126 of them fit between [CLS] and [SEP].
     note = "128 tokens were read and 24,873 left out. This model holds 512; the limit is in the sidebar."
@@ -128,9 +134,9 @@ def test_a_hundred_thousand_characters_say_how_much_was_read_and_left_out(page):
     assert "8 tokens were read and 24,993 left out." in said(half(app, "a"))
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_two_sentences_too_long_are_both_cut(page):
-    app = open_page(page, text="cat " * 100, pair="dog " * 100)
+@every_opening
+def test_two_sentences_too_long_are_both_cut(page, address):
+    app = open_page(page, **address, text="cat " * 100, pair="dog " * 100)
     assert read_by_both(app)
     assert "128 tokens were read and 75 left out." in said(half(app, "b"))
 
@@ -146,18 +152,19 @@ def test_every_view_can_take_512_tokens_and_only_one(page, address):
     assert half(app, "b")
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_a_typed_mask_is_the_mask_token(page):
-    app = open_page(page, text="The [MASK] sat.")
+@every_opening
+def test_a_typed_mask_is_the_mask_token(page, address):
+    app = open_page(page, **address, text="The [MASK] sat.")
     assert read_by_both(app)
-    seen = html(app) if page == "side_by_side" else json.dumps(charts(app))
+    seen = html(app) if page == "side_by_side" else json.dumps([charts(app), _texts(app)])
     if page != "feed_forward":  # whose rankings name it only where it is among the strongest
         assert seen.count("[MASK]") >= 2
-    for side in "ab":
-        app.switch_page("pages/attention.py").run()
-        assert names(charts(app, side)[f"chart-{side}-1"]["data"][0]["x"]) == [
-            *("[CLS]", "the", "[MASK]", "sat", ".", "[SEP]"),
-        ]  # fmt: skip
+    words = ["[CLS]", "the", "[MASK]", "sat", ".", "[SEP]"]
+    app = open_page("attention", text="The [MASK] sat.", **address)
+    if address == MAPS:
+        assert [names(charts(app)[f"chart-{side}-1"]["data"][0]["x"]) for side in "ab"] == [words, words]
+    else:
+        assert _texts(app) == {"a": words, "b": words}
 
 
 # Text that would like to be code
@@ -236,10 +243,10 @@ def code_model(tmp_path_factory):
 # The address
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_nonsense_in_the_address_falls_back_with_a_note(page, no_gpu):
+@every_opening
+def test_nonsense_in_the_address_falls_back_with_a_note(page, address, no_gpu):
     nonsense = {"layer": "99", "head": "-1", "a": "../../etc/passwd", "token": "0", "limit": "abc", "show": "x"}
-    app = open_page(page, **nonsense, gpu="1")
+    app = open_page(page, **address, **nonsense, gpu="1")
     assert read_by_both(app)
     [note] = sentences(app)
     for name in ("head", "a", "token", "limit", "show"):
@@ -247,8 +254,8 @@ def test_nonsense_in_the_address_falls_back_with_a_note(page, no_gpu):
     assert "etc/passwd" not in html(app) + markdown(app)
     assert "From scratch" in html(app)
     assert "both models run on the CPU" in said(app.sidebar)
-    assert app.query_params == {"layer": "99", "gpu": "1"}
-    if page in ("attention", "feed_forward"):
+    assert app.query_params == {**address, "layer": "99", "gpu": "1"}
+    if page == "feed_forward" or address == MAPS:
         assert layers_and_heads(app)["layer"] == 4
         assert layers_and_heads(app)["layer_b"] == 6
         assert "has 4 layers: this is its last one." in said(half(app, "a"))
@@ -264,9 +271,9 @@ def test_numbers_far_beyond_every_model_draw_its_last_one(page, address):
         assert "1000000" not in json.dumps(figure["data"])
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_a_gpu_asked_for_where_there_is_none_is_explained(page, no_gpu):
-    app = open_page(page, gpu="1")
+@every_opening
+def test_a_gpu_asked_for_where_there_is_none_is_explained(page, address, no_gpu):
+    app = open_page(page, **address, gpu="1")
     assert read_by_both(app)
     toggle = next(each for each in app.toggle if each.label == "GPU")
     assert toggle.disabled
@@ -339,9 +346,9 @@ def folders(tmp_path_factory):
         yield folder
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_a_folder_that_is_no_model_gets_a_sentence_and_the_other_column_goes_on(page, folders):
-    app = open_page(page)
+@every_opening
+def test_a_folder_that_is_no_model_gets_a_sentence_and_the_other_column_goes_on(page, address, folders):
+    app = open_page(page, **address)
     for name, reason in {
         "empty": "holds no model",
         BROKEN: "holds no model",
@@ -355,7 +362,7 @@ def test_a_folder_that_is_no_model_gets_a_sentence_and_the_other_column_goes_on(
         assert_only_text(app)
         assert warning in list(half(app, "a").warning)
         assert _pictures(app, "b")
-        assert not charts(app, "a")
+        assert not _pictures(app, "a")
         assert app.query_params["a"] == name
     app.selectbox(key="pick.a").set_value("good").run()
     assert read_by_both(app)
@@ -363,25 +370,26 @@ def test_a_folder_that_is_no_model_gets_a_sentence_and_the_other_column_goes_on(
     assert "2 layers · 3 heads · width 96" in html(app)
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_both_models_broken_leave_the_page_standing(page, folders):
-    app = open_page(page, a="empty", b=BROKEN)
+@every_opening
+def test_both_models_broken_leave_the_page_standing(page, address, folders):
+    app = open_page(page, **address, a="empty", b=BROKEN)
     assert fine(app)
     assert len(app.warning) == 2
     assert not charts(app)
+    assert not told(app)
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_a_model_that_holds_fewer_tokens_than_the_limit_says_so(page, folders):
-    app = open_page(page, text="cat " * 200, b="good", limit="512")
+@every_opening
+def test_a_model_that_holds_fewer_tokens_than_the_limit_says_so(page, address, folders):
+    app = open_page(page, **address, text="cat " * 200, b="good", limit="512")
     assert read_by_both(app)
     assert "80 tokens were read and 122 left out. This model cannot hold more." in said(half(app, "b"))
     assert "left out" not in said(half(app, "a"))
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_a_folder_that_vanishes_is_missed_in_a_sentence(page, folders, tmp_path, monkeypatch):
-    app = open_page(page, b="good", layer="2")
+@every_opening
+def test_a_folder_that_vanishes_is_missed_in_a_sentence(page, address, folders, tmp_path, monkeypatch):
+    app = open_page(page, **address, b="good", layer="2")
     assert read_by_both(app)
     monkeypatch.setenv("ENCODER_LENS_MODELS", str(tmp_path))
     app.run()
@@ -393,10 +401,10 @@ def test_a_folder_that_vanishes_is_missed_in_a_sentence(page, folders, tmp_path,
     assert "2 layers · 3 heads · width 96" in html(app), "it came back, and so does the choice"
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_a_model_that_the_catalogue_does_not_have_is_not_looked_for_elsewhere(page, folders):
+@every_opening
+def test_a_model_that_the_catalogue_does_not_have_is_not_looked_for_elsewhere(page, address, folders):
     for name in ("../good", str(folders / "good"), "google-bert/bert-base-uncased", "good\x00"):
-        app = open_page(page, b=name)
+        app = open_page(page, **address, b=name)
         assert read_by_both(app)
         assert "(b)" in sentences(app)[0]
         assert '<span class="name">MiniLM</span>' in html(app)
@@ -414,9 +422,9 @@ def bare_machine(tmp_path, monkeypatch):
     return tmp_path / "cache"
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_a_model_that_is_not_here_says_what_it_needs_and_waits_for_a_click(page, bare_machine):
-    app = open_page(page)
+@every_opening
+def test_a_model_that_is_not_here_says_what_it_needs_and_waits_for_a_click(page, address, bare_machine):
+    app = open_page(page, **address)
     app.selectbox(key="pick.b").set_value("bert-base-uncased").run()
     assert fine(app)
     column = half(app, "b")
@@ -425,7 +433,7 @@ def test_a_model_that_is_not_here_says_what_it_needs_and_waits_for_a_click(page,
     assert "It needs the internet once" in said(column)
     [button] = column.button
     assert button.label == "Download BERT base"
-    assert not charts(app, "b")
+    assert not _pictures(app, "b")
     assert _pictures(app, "a")
     assert hub._downloads == {}
     assert not bare_machine.exists()
@@ -471,10 +479,17 @@ def test_a_click_brings_the_model_and_every_page_draws_it(tmp_path, monkeypatch,
 
 
 def _pictures(app, side):
-    """How many pictures a column has: charts, small ones, BertViz's frames."""
+    """How many pictures a column has: charts, explorer, small ones, frames, or words why there is none."""
     column = half(app, side)
     small = sum(element.value.count("<img ") for element in column.get("html"))
-    return len(charts(app, side)) + small + len(column.get("iframe")) + said(column).count("BertViz’s")
+    large = len(charts(app, side)) + (side in explored(app)["models"])
+    too_long = len(re.findall("BertViz’s|Heat maps hold", said(column)))
+    return small + large + len(column.get("iframe")) + too_long
+
+
+def _texts(app):
+    """The tokens that the explorer was sent, by side."""
+    return {side: model["tokens"] for side, model in explored(app)["models"].items()}
 
 
 def _strings(part):
@@ -487,3 +502,17 @@ def _strings(part):
     elif isinstance(part, list):
         for value in part:
             yield from _strings(value)
+
+
+def test_a_neuron_that_the_model_does_not_have_is_said_and_another_shown():
+    app = open_page("feed_forward", neuron="1500", neuron_b="1500")
+    assert fine(app)
+    assert "has 512 neurons a layer." in said(half(app, "a"))
+    assert "neurons a layer" not in said(half(app, "b"))
+
+
+@pytest.mark.parametrize(("text", "known"), [("The cat sat.", True), ("a" * 3_000, False), ("👍🏽 sat", False)])
+def test_words_that_no_piece_can_spell_are_said(text, known):
+    app = open_page("layers", text=text)
+    for side in ("a", "b"):
+        assert ("[UNK] stands for a word or sign" in said(half(app, side)).replace("\\", "")) is not known

@@ -75,6 +75,7 @@ def reference(network, family, ids, segment):
         query, key, value = (heads_of(out[boxes[name]], attention) for name in ("query", "key", "value"))
         found = {
             "query": query, "key": key, "value": value, "attention": attention,
+            "value_size": sizes_of(value, network.get_submodule(boxes["attention_output"]).weight),
             "scores": query.double() @ key.double().transpose(-1, -2) / query.shape[-1] ** 0.5,
             "context": heads_of(into[boxes["attention_output"]], attention),
             "neurons": into[boxes["ffn_output"]],
@@ -112,6 +113,17 @@ def heads_of(hidden, attention):
     return torch.stack([hidden[..., first : first + size] for first in range(0, hidden.shape[-1], size)], dim=1)
 
 
+def sizes_of(value, weight):
+    """[batch, head, token] each value sent through the output matrix by itself, with zeros in place of other heads."""
+    value, weight, sizes = value.double(), weight.detach().double(), []
+    head_dim = value.shape[-1]
+    for head in range(value.shape[1]):
+        alone = torch.zeros(*value[:, head].shape[:-1], weight.shape[1], dtype=torch.float64)
+        alone[..., head * head_dim : (head + 1) * head_dim] = value[:, head]
+        sizes.append((alone @ weight.T).square().sum(-1).sqrt())
+    return torch.stack(sizes, dim=1)
+
+
 def fields_of(states):
     """The same names for what our own code returns."""
     embedding, layers = states
@@ -139,6 +151,11 @@ def test_the_walk_returns_what_transformers_computes(pretrained, reading):
     with torch.inference_mode():
         found = fields_of(walk(take_apart(pretrained.network), reading.ids, reading.segment))
     assert_equal_everywhere(found, reading.expected)
+
+
+def test_sizes_of_values_are_right_to_five_digits(pretrained, reading):
+    for number, layer in enumerate(pretrained.model.trace(reading.text, reading.pair, 40).layers):
+        np.testing.assert_allclose(layer.value_size, reading.expected[f"layers.{number}.value_size"], rtol=1e-5)
 
 
 def test_our_encoder_with_carried_weights_computes_the_same(pretrained, reading):

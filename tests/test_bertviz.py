@@ -51,6 +51,7 @@ def trace_of(text: tuple[str, ...] = SINGLE, second: int | None = None, layers: 
         layers=tuple(
             LayerTrace(
                 *(array(*vectors) for _ in range(4)),
+                array(HEADS, count),
                 weights[layer],
                 *(array(*model) for _ in range(2)),
                 *(array(*ffn) for _ in range(2)),
@@ -279,6 +280,8 @@ def test_the_head_view_switches_layers_and_heads(page_for: Open) -> None:
     np.testing.assert_allclose(strength(2), attention_of(trace)[1, 2])
     frame.locator("#layer").select_option("0")
     np.testing.assert_allclose(strength(2), attention_of(trace)[0, 2])
+    # It counts from 0; what it shows is counted from 1, as everywhere.
+    assert frame.locator("#layer option").all_text_contents() == [str(layer + 1) for layer in range(trace.model.layers)]
 
 
 @pytest.mark.browser

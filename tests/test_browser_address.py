@@ -4,13 +4,15 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.screen import (
+    ATTENTION,
+    EXPLORER,
     HEAT,
-    VIEWS,
     asked,
     chart,
     click,
     expect_both_drawn,
     expect_ticks,
+    explorer,
     labels,
     pick,
     settle,
@@ -20,7 +22,7 @@ from tests.screen import (
 pytestmark = pytest.mark.browser
 
 TEXT, OTHER = "The dendrochronologist sat down.", "A dog barks."
-ATTENTION = next(view for view in VIEWS if view.path == "/attention-heads")
+MAPS = ATTENTION.query
 
 SIDEBAR = {
     "text": "Öl & Wasser: 50 % #1?", "pair": "Und = nicht +", "a": "minilm", "b": "first-article",
@@ -44,8 +46,13 @@ def radio(page, name):
     return page.get_by_role("radio", name=name, exact=True)
 
 
+def control(page, name):
+    """A lens of the explorer."""
+    return page.locator(f".explorer .controls [name={name}]:is(select, input)")
+
+
 def test_an_address_restores_the_text_the_models_and_every_switch_of_the_sidebar(visitor):
-    page = visitor().open("/attention-heads", **SIDEBAR, layer=5, head=11, layer_b=2, head_b=3)
+    page = visitor().open("/attention-heads", **MAPS, **SIDEBAR, layer=5, head=11, layer_b=2, head_b=3)
     settle(page)
     expect(pick(page, "text").locator("textarea")).to_have_value(SIDEBAR["text"])
     expect(pick(page, "pair").locator("input")).to_have_value(SIDEBAR["pair"])
@@ -58,7 +65,7 @@ def test_an_address_restores_the_text_the_models_and_every_switch_of_the_sidebar
         expect(slider(page, name)).to_have_value(str(value))
     expect(chart(page, "a", 2, "MiniLM: attention of head 11 of layer 5")).to_be_visible()
     expect(chart(page, "b", 2, "First article's encoder: attention of head 3 of layer 2")).to_be_visible()
-    assert asked(page.url) == {**SIDEBAR, "layer": "5", "head": "11", "layer_b": "2", "head_b": "3"}
+    assert asked(page.url) == {**SIDEBAR, **MAPS, "layer": "5", "head": "11", "layer_b": "2", "head_b": "3"}
 
 
 def test_an_address_restores_the_map_and_its_level(visitor):
@@ -95,20 +102,93 @@ def test_an_address_restores_the_quantity(visitor):
     assert asked(page.url) == {"text": TEXT, "quantity": "entropy"}
 
 
+def test_an_address_restores_everything_that_the_explorer_shows(visitor):
+    address = {
+        "text": TEXT, "pair": "It is loud.", "together": "0", "words": "1", "hide": "1", "layer": "3", "head": "2",
+        "layer_b": "5", "head_b": "11", "layout": "lines", "weights": "norm", "part": "ab", "renorm": "1", "top": "50",
+        "sort": "distance", "pins": "3.2", "pins_b": "3", "more_b": "2.7",
+    }  # fmt: skip
+    page = visitor().open("/attention-heads", **address)
+    for name in ("layout", "weights", "part", "top", "sort"):
+        expect(control(page, name)).to_have_value(address[name])
+    for name in ("words", "hide", "renorm"):
+        expect(control(page, name)).to_be_checked()
+    expect(control(page, "minus")).not_to_be_checked()
+    left, right = (explorer(page, side) for side in "ab")
+    expect(left.locator(".title")).to_contain_text("From scratch, untrained: layer 3, head 2, norm-weighted")
+    expect(right.locator(".title")).to_contain_text("MiniLM: layer 5, head 11, norm-weighted")
+    expect(left.locator(".token.picked")).to_have_text(["the", "dendrochronologist"])
+    expect(right.locator(".token.picked")).to_have_text(["dendrochronologist"])
+    expect(left.locator(".ring")).to_have_count(1)
+    expect(right.locator(".ring")).to_have_count(2)  # one for the head, one for that among the lines besides
+    settle(page)
+    assert asked(page.url) == address
+
+
+def test_a_head_chosen_in_the_explorer_stands_in_the_address_and_back_undoes_it(visitor, scratch, minilm):
+    page = visitor().open("/attention-heads", text=OTHER)
+    expect_both_drawn(page, EXPLORER, scratch.trace(OTHER), minilm.trace(OTHER))
+    page.locator(".explorer").focus()
+    for key in ("ArrowDown", "ArrowRight"):
+        page.keyboard.press(key)
+    _expect_head(page, 2, 2)
+    _expect_address(page, text=OTHER, layer="2", head="2")
+    settle(page)
+    page.go_back()
+    _expect_head(page, 1, 1)
+    _expect_address(page, text=OTHER)
+
+
+def test_what_was_chosen_in_the_explorer_is_kept_by_a_new_text_another_page_and_a_reload(visitor, scratch, minilm):
+    page = visitor().open("/attention-heads", text=TEXT)
+    expect_both_drawn(page, EXPLORER, scratch.trace(TEXT), minilm.trace(TEXT))
+    page.locator(".explorer").focus()
+    page.keyboard.press("ArrowDown")
+    _expect_address(page, text=TEXT, layer="2")
+    type_text(page, OTHER)
+    expect_both_drawn(page, EXPLORER, scratch.trace(OTHER), minilm.trace(OTHER))
+    _expect_head(page, 2, 1)
+    page.get_by_test_id("stTopNavLink").get_by_text("Feed-forward", exact=True).click()
+    expect(slider(page, "layer_b")).to_have_value("2")
+    page.get_by_test_id("stTopNavLink").get_by_text("Attention", exact=True).click()
+    _expect_head(page, 2, 1)
+    _expect_address(page, text=OTHER, layer="2")
+    page.reload()
+    _expect_head(page, 2, 1)
+    expect_both_drawn(page, EXPLORER, scratch.trace(OTHER), minilm.trace(OTHER))
+
+
+def test_a_switch_that_the_sidebar_and_the_explorer_share_shows_the_same_in_both(visitor):
+    page = visitor().open("/attention-heads", text=TEXT)
+    words, pieces = explorer(page, "b").locator(".token").get_by_text("dendrochronologist"), control(page, "words")
+    expect(words).to_have_count(0)
+    pieces.check()
+    expect(words).to_have_count(1)
+    expect(toggle(page, "words")).to_be_checked()
+    _expect_address(page, text=TEXT, words="1")
+    settle(page)
+    pick(page, "words").locator("label").click()
+    expect(pieces).not_to_be_checked()
+    expect(words).to_have_count(0)
+    _expect_address(page, text=TEXT)
+
+
 def test_the_address_follows_what_is_clicked_and_typed_and_opens_the_same_view(visitor):
     guest = visitor()
     page = guest.open("/attention-heads")
     settle(page)
     assert asked(page.url) == {}
+    click(page, ATTENTION.button)
+    _expect_address(page, **MAPS)
     type_text(page, OTHER)
-    _expect_address(page, text=OTHER)
+    _expect_address(page, **MAPS, text=OTHER)
     slider(page, "layer").press("ArrowRight")
-    _expect_address(page, text=OTHER, layer="2")
+    _expect_address(page, **MAPS, text=OTHER, layer="2")
     expect(slider(page, "layer_b")).to_have_value("2")  # they move together
     pick(page, "together").locator("label").click()
-    _expect_address(page, text=OTHER, layer="2", layer_b="2", together="0")
+    _expect_address(page, **MAPS, text=OTHER, layer="2", layer_b="2", together="0")
     slider(page, "head_b").press("End")
-    _expect_address(page, text=OTHER, layer="2", layer_b="2", head_b="12", together="0")
+    _expect_address(page, **MAPS, text=OTHER, layer="2", layer_b="2", head_b="12", together="0")
     pick(page, "words").locator("label").click()
     click(page, "BertViz heads")
     wanted = {
@@ -125,16 +205,16 @@ def test_the_address_follows_what_is_clicked_and_typed_and_opens_the_same_view(v
 
 
 def test_choosing_another_model_draws_it_and_stands_in_the_address(visitor):
-    page = visitor().open("/attention-heads", text=OTHER)
+    page = visitor().open("/attention-heads", **MAPS, text=OTHER)
     settle(page)
     chosen(page, "a").click()
     page.get_by_role("option", name="Second article's encoder").click()
     expect(chart(page, "a", 1, "Second article's encoder: attention of all heads").locator(HEAT).first).to_be_visible()
-    _expect_address(page, text=OTHER, a="second-article")
+    _expect_address(page, **MAPS, text=OTHER, a="second-article")
 
 
 def test_back_returns_to_the_page_before_as_it_was(visitor, scratch, minilm):
-    page = visitor().open("/attention-heads", text=OTHER, layer=3)
+    page = visitor().open("/attention-heads", **MAPS, text=OTHER, layer=3)
     settle(page)
     page.get_by_test_id("stTopNavLink").get_by_text("Layers", exact=True).click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Layers")
@@ -144,7 +224,7 @@ def test_back_returns_to_the_page_before_as_it_was(visitor, scratch, minilm):
     expect(page.get_by_role("heading", level=1)).to_have_text("Attention")
     expect_both_drawn(page, ATTENTION, scratch.trace(OTHER), minilm.trace(OTHER))
     expect(slider(page, "layer")).to_have_value("3")
-    _expect_address(page, text=OTHER, layer="3")
+    _expect_address(page, **MAPS, text=OTHER, layer="3")
 
 
 def test_back_undoes_a_choice(visitor):
@@ -160,10 +240,10 @@ def test_back_undoes_a_choice(visitor):
 
 
 def test_reloading_keeps_the_view(visitor, scratch, minilm):
-    page = visitor().open("/attention-heads", text=OTHER)
+    page = visitor().open("/attention-heads", **MAPS, text=OTHER)
     settle(page)
     slider(page, "layer").press("ArrowRight")
-    _expect_address(page, text=OTHER, layer="2")
+    _expect_address(page, **MAPS, text=OTHER, layer="2")
     page.reload()
     settle(page)
     expect(slider(page, "layer_b")).to_have_value("2")
@@ -172,19 +252,19 @@ def test_reloading_keeps_the_view(visitor, scratch, minilm):
 
 def test_two_tabs_with_different_texts_do_not_mix(visitor, scratch, minilm):
     guest = visitor()
-    one, other = guest.open("/attention-heads", text=TEXT), guest.open("/attention-heads", text=OTHER)
+    one, other = (guest.open("/attention-heads", **MAPS, text=text) for text in (TEXT, OTHER))
     for page, text in ((one, TEXT), (other, OTHER)):
         expect_both_drawn(page, ATTENTION, scratch.trace(text), minilm.trace(text))
     slider(one, "layer").press("ArrowRight")
     type_text(other, "It rains.")
     _expect_tokens(one, minilm.trace(TEXT))
     _expect_tokens(other, minilm.trace("It rains."))
-    _expect_address(one, text=TEXT, layer="2")
-    _expect_address(other, text="It rains.")
+    _expect_address(one, **MAPS, text=TEXT, layer="2")
+    _expect_address(other, **MAPS, text="It rains.")
 
 
 def test_a_text_typed_in_the_sidebar_redraws_both_columns(visitor, scratch, minilm):
-    page = visitor().open("/attention-heads", text=TEXT)
+    page = visitor().open("/attention-heads", **MAPS, text=TEXT)
     settle(page)
     type_text(page, OTHER)
     expect_both_drawn(page, ATTENTION, scratch.trace(OTHER), minilm.trace(OTHER))
@@ -192,7 +272,7 @@ def test_a_text_typed_in_the_sidebar_redraws_both_columns(visitor, scratch, mini
 
 
 def test_an_example_and_a_second_sentence_redraw_both_columns(visitor, scratch, minilm):
-    page = visitor().open("/attention-heads", text=TEXT)
+    page = visitor().open("/attention-heads", **MAPS, text=TEXT)
     settle(page)
     page.locator(".st-key-example").get_by_role("combobox").click()
     page.get_by_role("option", name="Dog and man").click()
@@ -205,13 +285,19 @@ def test_an_example_and_a_second_sentence_redraw_both_columns(visitor, scratch, 
 
 
 def test_the_text_typed_on_a_phone_redraws_both_columns(visitor, scratch, minilm):
-    page = visitor(phone=True).open("/attention-heads", text=TEXT)
+    page = visitor(phone=True).open("/attention-heads", **MAPS, text=TEXT)
     settle(page)
     expect(pick(page, "text-phone").locator("input")).to_have_value(TEXT)
     type_text(page, OTHER, phone=True)
     expect_both_drawn(page, ATTENTION, scratch.trace(OTHER), minilm.trace(OTHER))
     _expect_tokens(page, minilm.trace(OTHER))
-    _expect_address(page, text=OTHER)
+    _expect_address(page, **MAPS, text=OTHER)
+
+
+def _expect_head(page, layer, head):
+    """Both sides of the explorer show this head."""
+    for side in ("a", "b"):
+        expect(explorer(page, side).locator(".title")).to_contain_text(f": layer {layer}, head {head}")
 
 
 def _expect_address(page, **wanted):

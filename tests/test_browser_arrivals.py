@@ -1,19 +1,34 @@
 """What is not there yet, in a real Chromium: models that load, and models that come from the Hub with a click."""
 
+import re
 import socket
 
 import pytest
 from playwright.sync_api import expect
 
 from tests.fake_hub import FakeHub, make_tiny_bert
-from tests.screen import HEAT, VIEWS, asked, chart, expect_drawn, pick, settle, type_text
+from tests.screen import (
+    ATTENTION,
+    EXPLORER,
+    HEAT,
+    asked,
+    chart,
+    click,
+    expect_both_drawn,
+    expect_drawn,
+    explorer,
+    labels,
+    pick,
+    settle,
+    type_text,
+)
 from tests.server import serve
 
 pytestmark = pytest.mark.browser
 
 TEXT, OTHER = "The cat sat on the mat.", "A dog barks."
 BASE = "google-bert/bert-base-uncased"
-ATTENTION = next(view for view in VIEWS if view.path == "/attention-heads")
+MAPS = ATTENTION.query
 
 
 def test_a_fresh_server_shows_title_and_text_box_while_the_models_still_load(visitor, tmp_path, scratch, minilm):
@@ -24,11 +39,12 @@ def test_a_fresh_server_shows_title_and_text_box_while_the_models_still_load(vis
         waiting = page.get_by_text("Loading From scratch, untrained and the libraries that run it: a few seconds")
         assert waiting.is_visible()  # now, not some time later
         assert page.get_by_test_id("stSkeleton").count() > 0
-        assert page.get_by_test_id("stPlotlyChart").count() == 0
+        assert page.locator(".explorer").count() == 0
         settle(page)
         expect(waiting).to_have_count(0)
-        expect_drawn(page, ATTENTION, "a", scratch.trace(TEXT))
-        expect_drawn(page, ATTENTION, "b", minilm.trace(TEXT))
+        expect_both_drawn(page, EXPLORER, scratch.trace(TEXT), minilm.trace(TEXT))
+        click(page, ATTENTION.button)
+        expect_both_drawn(page, ATTENTION, scratch.trace(TEXT), minilm.trace(TEXT))
         assert "Traceback" not in server.said()
 
 
@@ -62,7 +78,7 @@ def choose(page, label):
 
 
 def test_a_model_of_the_hub_comes_with_a_click_and_shows_its_progress(visitor, connected_app, shelf, port, scratch):
-    page = visitor(connected_app.url).open("/attention-heads", text=TEXT)
+    page = visitor(connected_app.url).open("/attention-heads", **MAPS, text=TEXT)
     settle(page)
     with FakeHub(shelf, port, bytes_per_second=700_000) as hub:
         choose(page, "BERT base")
@@ -80,13 +96,16 @@ def test_a_model_of_the_hub_comes_with_a_click_and_shows_its_progress(visitor, c
         expect(page.locator(".model.b .sizes")).to_contain_text("2 layers · 3 heads · width 96")
         expect(button).to_have_count(0)
         expect_drawn(page, ATTENTION, "a", scratch.trace(TEXT))
+        click(page, EXPLORER.button)
+        expect_drawn(page, EXPLORER, "a", scratch.trace(TEXT))
+        expect(explorer(page, "b").locator("canvas.large")).to_have_attribute("aria-label", re.compile("^BERT base: "))
     assert any("model.safetensors" in request for request in hub.requests)
     assert asked(page.url) == {"text": TEXT, "b": "bert-base-uncased"}
     assert "Traceback" not in connected_app.said()
 
 
 def test_without_the_hub_a_sentence_says_so_and_the_other_column_works_on(visitor, connected_app, scratch):
-    page = visitor(connected_app.url).open("/attention-heads", text=TEXT)
+    page = visitor(connected_app.url).open("/attention-heads", **MAPS, text=TEXT)
     settle(page)
     choose(page, "BERT multilingual")
     page.get_by_role("button", name="Download BERT multilingual").click()
@@ -98,3 +117,8 @@ def test_without_the_hub_a_sentence_says_so_and_the_other_column_works_on(visito
     expect(page.get_by_role("button", name="Download BERT multilingual")).to_be_visible()
     expect_drawn(page, ATTENTION, "a", scratch.trace(OTHER))
     expect(chart(page, "a", 2).locator(".xtick text")).to_have_count(len(scratch.trace(OTHER).tokens))
+    click(page, EXPLORER.button)
+    expect_drawn(page, EXPLORER, "a", scratch.trace(OTHER))
+    expect(explorer(page, "b")).to_have_count(0)
+    type_text(page, TEXT)
+    expect(explorer(page, "a").locator(".sentence .token")).to_have_text(labels(scratch.trace(TEXT)))

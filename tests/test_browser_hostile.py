@@ -6,7 +6,19 @@ import pytest
 from playwright.sync_api import expect
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
-from tests.screen import PAGES, chart, click, expect_both_drawn, expect_ticks, frames, labels, pick, settle, walk
+from tests.screen import (
+    PAGES,
+    chart,
+    click,
+    expect_both_drawn,
+    expect_ticks,
+    explorer,
+    frames,
+    labels,
+    pick,
+    settle,
+    walk,
+)
 
 pytestmark = pytest.mark.browser
 
@@ -67,6 +79,8 @@ def test_hostile_tokens_and_model_names_are_shown_as_text_on_every_view(visitor,
         expect(pick(page, "a").get_by_role("combobox")).to_have_value(NAME)
         if view.path == "/":
             expect(page.locator(".tokens").first.locator(".token")).to_have_text(labels(trace))
+        elif view.explorer:
+            _expect_explorer_says(page, trace)
         elif view.path == "/attention-heads" and not view.frame:
             expect_ticks(chart(page, "a", 2), "x", labels(trace))
             expect_ticks(chart(page, "b", 2), "y", labels(trace))
@@ -96,6 +110,19 @@ def test_hostile_tokens_stay_text_in_the_lists_and_the_detail_that_a_click_opens
     expect(frame.locator("rect.detail")).to_be_visible()
     assert set(labels(trace)) <= set(frame.locator("svg text").all_text_contents())
     _expect_nothing_done(page)
+
+
+def _expect_explorer_says(page, trace):
+    """Everything that the explorer writes of a token that is pointed at: its name, what it reads, a head's tooltip."""
+    part = explorer(page, "a")
+    for chip, label in zip(part.locator(".sentence .token").all(), labels(trace), strict=True):
+        chip.hover()
+        expect(part.locator(".caption").last).to_have_text(label)
+        expect(part.locator(".numbers bdi").first).to_be_visible()
+    assert set(part.locator(".numbers bdi").all_text_contents()) <= set(labels(trace))
+    expect(part.locator(".title")).to_contain_text(NAME)
+    for canvas in ("canvas.heads", "canvas.large"):
+        part.locator(canvas).hover()
 
 
 def _expect_nothing_done(page):

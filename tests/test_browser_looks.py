@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from tests.screen import PAGES, PHONE, chart, click, expect_both_drawn, frames, pick, settle, walk
+from tests.screen import PAGES, PHONE, chart, click, expect_both_drawn, explorer, frames, pick, settle, walk
 
 pytestmark = pytest.mark.browser
 
@@ -53,7 +53,7 @@ def test_on_a_phone_the_menu_leads_to_another_page(visitor):
     page.get_by_test_id("stExpandSidebarButton").click()
     page.get_by_test_id("stSidebar").get_by_role("link", name="Attention").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Attention")
-    expect(chart(page, "b", 2, "MiniLM")).to_be_attached()
+    expect(explorer(page, "b").locator("canvas.heads[data-drawn]")).to_be_attached()
     expect(pick(page, "text-phone").locator("input")).to_have_value(TEXT)
 
 
@@ -62,13 +62,18 @@ def test_in_the_dark_words_and_pictures_stand_out_from_a_dark_ground(visitor, pa
     page = visitor(dark=True).open(path, text=TEXT)
     for view in walk(page, path):
         expect_both_drawn(page, view, left, right)
-        words = page.locator("h1, .stMain [data-testid=stCaptionContainer] p, .model .name, .token, .xtick text")
+        words = page.locator(
+            "h1, .stMain [data-testid=stCaptionContainer] p, .model .name, .token, .xtick text, "
+            ".explorer .control > span:visible, .explorer .caption"
+        )
         seen = words.evaluate_all(COLOURS)
         page_ground = seen[0][0]
         for ground, ink, word in seen:
             assert _luminance(ground) < DARK, (str(view), word)
             assert _contrast(ground, ink) >= READABLE, (str(view), word)
-        for drawing in page.locator("[data-testid=stPlotlyChart], .stage img, [data-testid=stIFrame]").all():
+        for drawing in page.locator(
+            "[data-testid=stPlotlyChart], .stage img, [data-testid=stIFrame], .explorer .side canvas"
+        ).all():
             seen = _colours_seen(drawing)
             name = drawing.evaluate("one => one.ariaLabel || one.title || one.alt")
             best = max(_contrast(page_ground, colour) for colour in seen)
@@ -90,7 +95,7 @@ COLOURS = """(words) => words.map((word) => {
   };
   const over = (top, ground, opacity) => ground.map((value, i) => value + (top[i] - value) * top[3] * opacity);
   let layers = [], opacity = 1;
-  for (let one = word; one; one = one.parentElement) {
+  for (let one = word; one; one = one.parentElement ?? one.getRootNode().host) {
     layers.unshift(rgba(getComputedStyle(one).backgroundColor));
     opacity *= getComputedStyle(one).opacity;
   }
@@ -117,6 +122,10 @@ def _expect_nothing_scrolls_sideways(page, view):
 def _expect_columns_stacked(page, view):
     upper, lower = page.locator(".model.a"), page.locator(".model.b")
     assert upper.bounding_box()["x"] == lower.bounding_box()["x"], str(view)
+    if view.explorer:  # which is one, below both models' names
+        upper, lower = (explorer(page, side).locator("canvas.heads") for side in "ab")
+        assert upper.bounding_box()["x"] == lower.bounding_box()["x"]
+        assert upper.bounding_box()["y"] < lower.bounding_box()["y"]
     for drawing in (chart(page, "a", 1), frames(page).first):
         if drawing.count():
             assert drawing.bounding_box()["y"] < lower.bounding_box()["y"], str(view)

@@ -18,6 +18,7 @@ from tests.screen import (
     chart,
     click,
     expect_both_drawn,
+    expect_drawn,
     labels,
     settle,
     ticks,
@@ -74,7 +75,9 @@ def test_at_a_projector_every_main_picture_begins_without_scrolling(opened, left
     view, page, _ = opened
     settle(page)
     expect_both_drawn(page, view, left, right)
-    drawings = page.locator(".stage img, [data-testid=stPlotlyChart], iframe[data-testid=stIFrame]")
+    drawings = page.locator(
+        ".stage img, [data-testid=stPlotlyChart], iframe[data-testid=stIFrame], .explorer canvas.heads"
+    )
     for place in (drawings.first, drawings.nth(drawings.count() // 2)):
         assert place.bounding_box()["y"] + 150 <= PROJECTOR["height"]
 
@@ -82,7 +85,9 @@ def test_at_a_projector_every_main_picture_begins_without_scrolling(opened, left
 def test_every_picture_has_words_for_whoever_cannot_see_it(opened):
     view, page, _ = opened
     settle(page)
-    drawings = page.locator("[data-testid=stPlotlyChart], [data-testid=stIFrame], .stMain img")
+    if view.explorer:
+        expect(page.locator("canvas.heads[data-drawn]")).to_have_count(2)
+    drawings = page.locator("[data-testid=stPlotlyChart], [data-testid=stIFrame], .stMain img, .explorer canvas")
     names = drawings.evaluate_all("all => all.map(one => one.ariaLabel || one.title || one.alt)")
     assert len(names) >= 2
     assert all(len(name) > 10 for name in names)
@@ -111,7 +116,7 @@ def test_every_small_picture_leads_to_its_page(visitor, title, right):
     page = visitor().open("/", text=TEXT)
     page.get_by_test_id("stPageLink").get_by_text(title, exact=True).last.click()
     expect(page.get_by_role("heading", level=1)).to_have_text(title)
-    expect(chart(page, "b", 1)).to_be_visible()
+    expect_drawn(page, next(view for view in VIEWS if view.path == PAGES[title]), "b", right)
 
 
 @pytest.mark.parametrize(("space", "button"), [("2d", "PCA in 2-D"), ("3d", "PCA in 3-D")])

@@ -507,7 +507,7 @@ def test_small_pictures_of_one_token_and_of_nothing_are_drawn(activation):
 
 def test_the_atlas_of_a_long_text_shows_the_largest_weight_of_each_block():
     weights = random_attention(1, 2, tokens=61)  # [layer, head, query, key]
-    small = thumbnails._shrink(weights)
+    small = measures.coarse(weights, thumbnails.MOST_PIXELS)
     assert small.shape == (1, 2, thumbnails.MOST_PIXELS, thumbnails.MOST_PIXELS)
     edges = [*(number * 61 // thumbnails.MOST_PIXELS for number in range(thumbnails.MOST_PIXELS)), 61]
     for row, column in ((0, 0), (5, 17), (23, 23)):

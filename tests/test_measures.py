@@ -28,7 +28,7 @@ BY_LOOPS = {
     "offset_share": lambda a: np.mean([a[i, i - 1] for i in range(1, 5)]),
     "share_on": lambda a: np.mean([a[i, 0] + a[i, 4] for i in range(5)]),
     "same_token_share": lambda a: np.mean(
-        [sum(a[i, j] for j in range(5) if i != j and TOKENS[i] == TOKENS[j]) for i in range(5)]
+        [sum(a[i, j] for j in (0, 2, 4) if i != j) for i in (0, 2, 4)]  # the rows of “the”
     ),
     "entropy": lambda a: np.mean([-sum(p * np.log(p) for p in row) for row in a]),
     "normalized entropy": lambda a: np.mean([-sum(p * np.log(p) for p in row) for row in a]) / np.log(5),
@@ -92,6 +92,14 @@ def test_shares_on_some_keys_and_on_the_rest_sum_to_one():
     np.testing.assert_array_equal(measures.share_on(heads, np.zeros(5, dtype=bool)), 0)
 
 
+def test_only_rows_of_tokens_that_repeat_count_for_the_same_token():
+    heads = np.zeros((5, 5))
+    heads[:, 0] = 1
+    assert measures.same_token_share(heads, TOKENS) == pytest.approx(2 / 3)  # “the” to the first, which has no other
+    heads[[1, 3]] = np.eye(5)[[1, 3]]
+    assert measures.same_token_share(heads, TOKENS) == pytest.approx(2 / 3)
+
+
 def test_the_same_token_elsewhere_is_0_where_none_repeats_and_all_where_nothing_else_is():
     assert not measures.same_token_share(attention(3), ("a", "b", "c", "d", "A")).any()
     heads = attention(3)
@@ -123,6 +131,65 @@ def test_distance_is_0_for_oneself_and_grows_with_the_offset():
     first[:, 0] = 1
     assert measures.distance(first) == pytest.approx((0 + 1 + 2 + 3 + 4) / 5)
     np.testing.assert_allclose(measures.distance(UNIFORM), np.mean(abs(np.subtract.outer(range(5), range(5)))))
+
+
+def test_weighting_by_norm_is_the_length_of_what_each_key_adds():
+    heads, random = attention(2, 3), np.random.default_rng(4)
+    added = random.normal(size=(2, 3, 5, 12))  # [layer, head, key, model]: value · W_O
+    found = measures.norm_weighted(heads, np.linalg.norm(added, axis=-1))
+    assert found.shape == (2, 3, 5, 5)
+    for query in range(5):
+        for key in range(5):
+            expected = np.linalg.norm(heads[..., query, key, None] * added[..., key, :], axis=-1)
+            np.testing.assert_allclose(found[..., query, key], expected, rtol=1e-5)
+
+
+def test_weighting_by_norm_is_0_where_attention_is_and_grows_with_the_values():
+    sizes = np.array([[1, 2, 3, 4, 5], [0, 1, 0, 1, 0], [2, 2, 2, 2, 2]], dtype=np.float32)
+    np.testing.assert_array_equal(measures.norm_weighted(ITSELF, sizes), ITSELF * sizes[:, :, None])
+    heads = attention(3)
+    longer = measures.norm_weighted(heads, 7 * sizes)
+    np.testing.assert_allclose(longer, 7 * measures.norm_weighted(heads, sizes), rtol=1e-6)
+    np.testing.assert_array_equal(measures.norm_weighted(heads, np.ones_like(sizes)), heads)
+
+
+def test_rollout_adds_up_every_path_through_the_layers():
+    layers = attention(3, 4)
+    found = measures.rollout(layers)
+    assert found.shape == (3, 5, 5)
+    step = [[[(layers[n, :, i, j].mean() + (i == j)) / 2 for j in range(5)] for i in range(5)] for n in range(3)]
+    for top in range(5):
+        for bottom in range(5):
+            assert found[0, top, bottom] == pytest.approx(step[0][top][bottom], rel=1e-5)
+            two = sum(step[1][top][m] * step[0][m][bottom] for m in range(5))
+            assert found[1, top, bottom] == pytest.approx(two, rel=1e-5)
+            three = sum(step[2][top][n] * step[1][n][m] * step[0][m][bottom] for n in range(5) for m in range(5))
+            assert found[2, top, bottom] == pytest.approx(three, rel=1e-5)
+
+
+@pytest.mark.parametrize("kept", [1.0, 0.3], ids=["whole rows", "rows that lack what was hidden"])
+def test_rows_of_a_rollout_sum_to_one(kept):
+    layers = (attention(6, 3) * np.float32(kept)).astype(np.float32)
+    found = measures.rollout(layers)
+    np.testing.assert_allclose(found.sum(-1), 1, rtol=1e-5)
+    assert found.min() >= 0
+    assert found.dtype == np.float32
+
+
+def test_rollout_of_attention_to_oneself_stays_where_it_is_and_of_even_attention_tends_to_even():
+    np.testing.assert_array_equal(measures.rollout(np.stack([ITSELF] * 4)), np.stack([ITSELF[0]] * 4))
+    even = measures.rollout(np.stack([UNIFORM] * 4))
+    for number in range(4):
+        itself = 0.5 ** (number + 1)
+        np.testing.assert_allclose(even[number], (1 - itself) / 5 + itself * np.eye(5), rtol=1e-5)
+
+
+def test_rollout_leaves_its_attention_alone():
+    layers = attention(2, 3)
+    layers.flags.writeable = False
+    before = layers.copy()
+    measures.rollout(layers)
+    np.testing.assert_array_equal(layers, before)
 
 
 def test_merging_words_sums_columns_and_averages_rows():

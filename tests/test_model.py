@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from encoder.model import PRESETS, Encoder, EncoderConfig, Layer, sinusoids
+from encoder.model import PRESETS, Attention, Encoder, EncoderConfig, Layer, projected_size, sinusoids
 from tests.tiny import TINY, shaken, tiny_config
 
 IDS = torch.tensor([[3, 1, 4, 1, 5], [9, 2, 6, 5, 3]])
@@ -252,10 +252,46 @@ def test_shapes_follow_the_axes_of_the_record():
     shapes = {name: tuple(value.shape) for name, value in layers[0]._asdict().items()}
     assert shapes == {
         **dict.fromkeys(("query", "key", "value", "context"), (2, 3, 5, 4)),
+        "value_size": (2, 3, 5),
         **dict.fromkeys(("scores", "attention"), (2, 3, 5, 5)),
         **dict.fromkeys(("attention_output", "after_attention", "ffn_output", "hidden"), (2, 5, 12)),
         **dict.fromkeys(("preactivation", "neurons"), (2, 5, 20)),
     }
+
+
+@pytest.mark.parametrize("bias", [True, False], ids=["bias", "no bias"])
+@pytest.mark.parametrize("shared", [True, False], ids=["shared", "one for each head"])
+def test_the_size_of_a_value_is_its_length_after_its_heads_part_of_the_output(shared, bias):
+    attention = shaken(Attention(tiny_config(shared_projections=shared, projection_bias=bias)))
+    hidden = torch.randn(2, 5, 12, generator=torch.Generator().manual_seed(1))
+    found = attention.trace(hidden)["value_size"]
+    assert found.shape == (2, 3, 5)
+    w, x = weights_of(attention.double()), hidden.double().numpy()
+    for head, first in enumerate((0, 4, 8)):
+        one = slice(first, first + 4)
+        given, rows = (x[..., one], slice(None)) if shared else (x, one)
+        value = given @ w["value.weight"][rows].T + (w["value.bias"][rows] if bias else 0)
+        expected = np.linalg.norm(value @ w["output.weight"][:, one].T, axis=-1)
+        np.testing.assert_allclose(found[:, head].detach(), expected, rtol=1e-5)
+
+
+def test_what_the_heads_write_is_never_longer_than_the_sizes_of_the_values_they_read():
+    attention = shaken(Attention(tiny_config(output_bias=False)))
+    states = attention.trace(torch.randn(2, 5, 12, generator=torch.Generator().manual_seed(1)))
+    longest = (states["attention"] @ states["value_size"][..., None]).sum(1)[..., 0]  # [batch, token]
+    assert (states["attention_output"].norm(dim=-1) <= longest + 1e-5).all()
+
+
+def test_a_value_that_the_output_leaves_nothing_of_has_size_0_and_never_nan():
+    output = nn.Linear(12, 12)
+    with torch.no_grad():
+        output.weight.copy_(torch.randn(12, 1, generator=torch.Generator().manual_seed(0)).expand(12, 12))
+    value = torch.randn(1, 3, 500, 4, generator=torch.Generator().manual_seed(1))
+    value -= value.mean(-1, keepdim=True)  # at right angles to every row of the output
+    for dtype in (torch.float32, torch.float16, torch.bfloat16):
+        sizes = projected_size(value.to(dtype), output.to(dtype)).float()
+        assert 0 <= sizes.min() <= sizes.max() < (0.01 if dtype == torch.float32 else 1)
+    assert not projected_size(torch.zeros(1, 3, 5, 4), output.float()).any()
 
 
 def test_scores_are_divided_by_what_the_configuration_says():

@@ -102,7 +102,7 @@ def test_arrays_of_a_trace_cannot_be_written_to(minilm):
     trace = minilm.trace("a cat")
     stored = [getattr(trace.embedding, name) for name in EMBEDDING_AXES]
     stored += [getattr(layer, name) for layer in trace.layers for name in LAYER_AXES if name != "scores"]
-    assert len(stored) == 4 + 6 * 11
+    assert len(stored) == 4 + 6 * 12
     for array in stored:
         assert type(array) is np.ndarray
         with pytest.raises(ValueError, match="read-only"):

@@ -17,11 +17,15 @@ from encoder.views import whole_words, without_special
 from pages.shared import tables
 from pages.shared.sidebar import examples
 from tests.app import (
+    MAPS,
+    OPENINGS,
     PAGES,
     VIEWS,
     ask,
     charts,
+    choose,
     drawn,
+    explored,
     fine,
     frames,
     half,
@@ -73,6 +77,7 @@ def test_every_view_of_every_page_draws_both_models_with_words_for_the_blind(pag
         assert half(app, side)
         pictures = [chart.proto.alt for chart in app.get("plotly_chart") if str(chart.key).startswith(f"chart-{side}")]
         pictures += [frame.alt for frame in frames(app) if name in frame.alt]
+        pictures += [model["name"] for its, model in explored(app)["models"].items() if its == side]
         pictures += re.findall(r'<img src="data:image/png;base64,[^"]+" alt="([^"]+)"', _html_of(app, side))
         assert pictures
         assert all(alt.strip() for alt in pictures)
@@ -94,8 +99,8 @@ def test_every_page_says_its_name_its_reason_and_its_formula(page):
     [
         ("embeddings", {"embedding_view": "map"}, 1),
         ("embeddings", {"embedding_view": "path"}, 1),
-        ("attention", {}, 1),
-        ("attention", {}, 2),
+        ("attention", MAPS, 1),
+        ("attention", MAPS, 2),
         ("feed_forward", {}, 2),
         ("feed_forward", {}, 4),
         ("layers", {"quantity": "entropy"}, 1),
@@ -214,9 +219,45 @@ def test_coordinates_come_as_a_table_of_every_token_at_every_level(both, monkeyp
 # Attention
 
 
+def test_attention_opens_with_the_explorer_and_every_weight_of_every_head_of_both_models(both):
+    app = open_page("attention", text=TEXT)
+    assert fine(app)
+    assert not charts(app)
+    assert app.button_group(key="pick.attention_view").value == "all"
+    assert explored(app)["models"].keys() == both.keys()
+    for side, trace in both.items():
+        model, card = explored(app)["models"][side], trace.model
+        assert (model["name"], model["layers"], model["heads"]) == (card.name, card.layers, card.heads)
+        assert model["tokens"] == [visible(token) for token in trace.tokens.text]
+        attention = np.concatenate([layer.attention for layer in trace.layers])
+        assert model["attention"].shape == attention.shape
+        assert np.abs(model["attention"] - attention).max() < 0.00051  # thousandths, rounded
+
+
+def test_the_explorer_reads_a_new_text_and_a_second_sentence(scratch, minilm):
+    app = ask(open_page("attention", text=TEXT), "A dog barks.")
+    app.text_input(key="pick.pair").set_value("It is loud.").run()
+    for side, model in (("a", scratch), ("b", minilm)):
+        trace, seen = model.trace("A dog barks.", "It is loud."), explored(app)["models"][side]
+        assert seen["tokens"] == [visible(token) for token in trace.tokens.text]
+        assert seen["segment"] == trace.tokens.segment.tolist()
+        attention = np.concatenate([layer.attention for layer in trace.layers])
+        assert np.abs(seen["attention"] - attention).max() < 0.00051
+
+
+def test_of_a_long_text_the_explorer_gets_small_maps_of_all_heads_and_the_layer_that_is_looked_at():
+    app = open_page("attention", text="cat mat " * 150, limit="512", show="b")
+    for layer in (1, 4):
+        choose(app, {**explored(app)["choice"], "layer_b": layer})
+        assert fine(app)
+        model = explored(app)["models"]["b"]
+        assert model["layer"] == layer - 1
+        assert [(block["count"], block["side"]) for block in model["blocks"]] == [(6 * 12, 24), (12, 302)]
+
+
 @pytest.mark.parametrize(("layer", "head"), [(1, 1), (3, 4)])
 def test_heat_maps_show_every_head_of_the_layer_and_one_large(both, layer, head):
-    app = open_page("attention", text=TEXT, layer=str(layer), head=str(head))
+    app = open_page("attention", **MAPS, text=TEXT, layer=str(layer), head=str(head))
     for side, trace in both.items():
         attention = trace.layers[layer - 1].attention
         small, large = charts(app, side).values()
@@ -231,7 +272,7 @@ def test_heat_maps_show_every_head_of_the_layer_and_one_large(both, layer, head)
 
 
 def test_the_axes_say_which_way_attention_points():
-    for figure in list(charts(open_page("attention", text=TEXT)).values())[1::2]:
+    for figure in list(charts(open_page("attention", **MAPS, text=TEXT)).values())[1::2]:
         assert "reads (query)" in figure["layout"]["yaxis"]["title"]["text"]
         assert "is read (key)" in figure["layout"]["xaxis"]["title"]["text"]
         assert figure["layout"]["yaxis"]["autorange"] == "reversed"
@@ -328,7 +369,7 @@ def test_every_quantity_is_shown_for_both_models_and_compared(both):
 
 
 def test_moving_together_past_a_models_last_layer_shows_its_last_one_and_says_so(both):
-    app = open_page("attention", text=TEXT)
+    app = open_page("attention", **MAPS, text=TEXT)
     app.slider(key="pick.layer_b").set_value(6).run()
     app.slider(key="pick.head_b").set_value(12).run()
     assert fine(app)
@@ -346,8 +387,8 @@ def test_moving_together_past_a_models_last_layer_shows_its_last_one_and_says_so
 @pytest.mark.parametrize(
     ("page", "address", "choice"),
     [
-        ("attention", {}, "layer"),
-        ("attention", {}, "head"),
+        ("attention", MAPS, "layer"),
+        ("attention", MAPS, "head"),
         ("feed_forward", {}, "layer"),
         ("embeddings", {"embedding_view": "similarity"}, "level"),
         ("embeddings", {"embedding_view": "map"}, "level"),
@@ -362,7 +403,7 @@ def test_each_column_offers_only_layers_and_heads_that_its_model_has(both, page,
 
 
 def test_a_smaller_model_chosen_later_leaves_the_wish_and_shows_what_it_has():
-    app = open_page("attention", text=TEXT, a="minilm", layer="6", head="12")
+    app = open_page("attention", **MAPS, text=TEXT, a="minilm", layer="6", head="12")
     assert layers_and_heads(app)["layer"] == 6
     app.selectbox(key="pick.a").set_value("scratch-untrained").run()
     assert fine(app)
@@ -371,34 +412,37 @@ def test_a_smaller_model_chosen_later_leaves_the_wish_and_shows_what_it_has():
     assert layers_and_heads(app) == {"layer": 6, "head": 12, "layer_b": 6, "head_b": 12}
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_the_same_model_on_both_sides_is_drawn_twice_alike(page):
-    app = open_page(page, text=TEXT, a="minilm", b="minilm")
+@pytest.mark.parametrize(("page", "address"), OPENINGS, ids=[view_name(*way) for way in OPENINGS])
+def test_the_same_model_on_both_sides_is_drawn_twice_alike(page, address):
+    app = open_page(page, **address, text=TEXT, a="minilm", b="minilm")
     assert fine(app)
     assert html(app).count('<span class="name">MiniLM</span>') == 2
     one, other = charts(app, "a").values(), charts(app, "b").values()
     assert len(one) == len(other)
     for left, right in zip(one, other, strict=True):
         assert left["data"][0].get("z") == right["data"][0].get("z")
+    for one, other in zip(*(model.items() for model in explored(app)["models"].values()), strict=False):
+        assert one[0] == "side" or np.array_equal(one[1], other[1])
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize(("page", "address"), OPENINGS, ids=[view_name(*way) for way in OPENINGS])
 @pytest.mark.parametrize("name", ["first-article", "second-article"])
-def test_every_page_draws_the_two_articles_encoders(page, name):
-    app = open_page(page, text=TEXT, a=name, show="a")
+def test_every_page_draws_the_two_articles_encoders(page, address, name):
+    app = open_page(page, **address, text=TEXT, a=name, show="a")
     assert fine(app)
     assert half(app, "a")
-    assert charts(app, "a") or page == "side_by_side"
+    assert charts(app, "a") or explored(app)["models"] or page == "side_by_side"
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_one_model_alone_leaves_the_other_away(page):
-    app = open_page(page, text=TEXT)
+@pytest.mark.parametrize(("page", "address"), OPENINGS, ids=[view_name(*way) for way in OPENINGS])
+def test_one_model_alone_leaves_the_other_away(page, address):
+    app = open_page(page, **address, text=TEXT)
     for side, gone in (("a", "b"), ("b", "a")):
         app.button_group(key="pick.show").set_value(side).run()
         assert fine(app)
         assert half(app, side)
         assert not charts(app, gone)
+        assert gone not in explored(app)["models"]
         assert f'class="model {gone}"' not in html(app)
         assert page != "layers" or len(charts(app)["means"]["data"]) == 1
 
@@ -407,7 +451,7 @@ def test_one_model_alone_leaves_the_other_away(page):
 
 
 def test_a_new_text_is_read_by_both_models(scratch, minilm):
-    app = ask(open_page("attention", text=TEXT), "A dog barks.")
+    app = ask(open_page("attention", **MAPS, text=TEXT), "A dog barks.")
     for side, model in (("a", scratch), ("b", minilm)):
         trace = model.trace("A dog barks.")
         assert shows(drawn(charts(app, side)[f"chart-{side}-1"]), trace.layers[0].attention[0])
@@ -421,7 +465,7 @@ def test_the_text_field_for_phones_is_the_same_text():
 
 
 def test_a_second_sentence_is_read_with_the_first_by_both_models(scratch, minilm):
-    app = open_page("attention", text="A dog barks.")
+    app = open_page("attention", **MAPS, text="A dog barks.")
     app.text_input(key="pick.pair").set_value("It is loud.").run()
     for side, model in (("a", scratch), ("b", minilm)):
         trace = model.trace("A dog barks.", "It is loud.")
@@ -443,7 +487,7 @@ def test_every_view_draws_pairs_by_whole_words_without_special_tokens(page, addr
 
 
 def test_whole_words_and_hidden_special_tokens_change_the_picture_not_the_reading(left, right):
-    app = open_page("attention", text=TEXT)
+    app = open_page("attention", **MAPS, text=TEXT)
     app.toggle(key="pick.words").set_value(True).run()
     app.toggle(key="pick.hide").set_value(True).run()
     for side, trace in (("a", left), ("b", right)):

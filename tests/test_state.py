@@ -4,7 +4,22 @@ import pytest
 
 from encoder.catalogue import DEFAULT_LEFT, DEFAULT_RIGHT
 from pages.shared import state
-from tests.app import PAGES, ask, back, charts, fine, go, layers_and_heads, open_page, said, start
+from tests.app import (
+    MAPS,
+    PAGES,
+    ask,
+    back,
+    charts,
+    choose,
+    explored,
+    fine,
+    go,
+    layers_and_heads,
+    open_page,
+    said,
+    start,
+    told,
+)
 
 # For every choice: the page and view where its widget is, the kind of widget, another value, and how the address
 # writes it.
@@ -18,8 +33,8 @@ CHANGES = {
     "limit": ("layers", {}, "number_input", 64, "64"),
     "show": ("layers", {}, "button_group", "b", "b"),
     "together": ("layers", {}, "toggle", False, "0"),
-    "layer": ("attention", {}, "slider", 3, "3"),
-    "head": ("attention", {}, "slider", 2, "2"),
+    "layer": ("attention", MAPS, "slider", 3, "3"),
+    "head": ("attention", MAPS, "slider", 2, "2"),
     "level": ("embeddings", {"embedding_view": "similarity"}, "slider", 2, "2"),
     "token": ("feed_forward", {}, "selectbox", 4, "4"),
     "neuron": ("feed_forward", {"neuron": "7"}, "selectbox", 185, "185"),
@@ -28,6 +43,19 @@ CHANGES = {
     "attention_view": ("attention", {}, "button_group", "neuron", "neuron"),
     "neuron_view": ("feed_forward", {}, "button_group", "before", "before"),
     "quantity": ("layers", {}, "selectbox", "entropy", "entropy"),
+    "layout": ("attention", {}, "explorer", "lines", "lines"),
+    "weights": ("attention", {}, "explorer", "rollout", "rollout"),
+    "over": ("attention", {}, "explorer", "mean", "mean"),
+    "part": ("attention", {"pair": "It is loud."}, "explorer", "ab", "ab"),
+    "renorm": ("attention", {}, "explorer", True, "1"),
+    "top": ("attention", {}, "explorer", 50, "50"),
+    "minus": ("attention", {}, "explorer", True, "1"),
+    "sort": ("attention", {}, "explorer", "entropy", "entropy"),
+    "least": ("attention", {}, "explorer", 40, "40"),
+    "pins": ("attention", {}, "explorer", "3.5", "3.5"),
+    "pins_b": ("attention", {"together": "0"}, "explorer", "2", "2"),
+    "more": ("attention", {}, "explorer", "2.1-4.3", "2.1-4.3"),
+    "more_b": ("attention", {}, "explorer", "6.12", "6.12"),
 }
 SIDED = ("layer", "head", "level", "token", "neuron")
 for _name in SIDED:
@@ -60,6 +88,7 @@ def test_every_choice_survives_a_change_of_page_and_is_in_an_address_that_opens_
     assert _widget(friend, widget, pick).value == value
     assert friend.query_params == app.query_params
     assert charts(friend) == charts(app)
+    assert _shown(friend) == _shown(app)
 
 
 def test_a_first_visit_has_an_empty_address_and_a_finished_example():
@@ -81,7 +110,7 @@ def test_a_change_back_to_the_usual_leaves_the_address(page):
 
 
 def test_a_page_keeps_its_choices_while_others_are_looked_at():
-    app = open_page("attention", layer="3", head="2")
+    app = open_page("attention", **MAPS, layer="3", head="2")
     for page in PAGES:
         go(app, page)
     go(app, "attention")
@@ -89,33 +118,34 @@ def test_a_page_keeps_its_choices_while_others_are_looked_at():
 
 
 def test_an_address_that_the_browser_goes_back_to_is_followed():
-    app = open_page("attention", layer="3", text="A dog barks.")
+    app = open_page("attention", **MAPS, layer="3", text="A dog barks.")
     app.query_params.clear()
-    app.query_params.update(head="2")
+    app.query_params.update(head="2", **MAPS)
     back(app)
     assert layers_and_heads(app) == {"layer": 1, "head": 2, "layer_b": 1, "head_b": 2}
     assert app.text_area(key="pick.text").value == state.FIRST_TEXT
 
 
 def test_going_back_to_the_plain_address_shows_the_usual():
-    app = open_page("attention", layer="3", text="A dog barks.")
+    usual = {"layer": 1, "head": 1, "layer_b": 1, "head_b": 1}
+    app = open_page("attention", **MAPS, layer="3", text="A dog barks.")
     app.query_params.clear()
     back(app)
-    assert layers_and_heads(app) == {"layer": 1, "head": 1, "layer_b": 1, "head_b": 1}
+    assert {name: explored(app)["choice"][name] for name in usual} == usual
     assert app.text_area(key="pick.text").value == state.FIRST_TEXT
 
 
 def test_a_quick_second_change_that_still_carries_the_old_address_loses_nothing():
-    app = open_page("attention", text="A dog barks.")
+    app = open_page("attention", **MAPS, text="A dog barks.")
     ask(app, "Two dogs bark.")
     app.query_params["text"] = "A dog barks."  # the browser had not heard of the new address yet
     app.slider(key="pick.layer").set_value(3).run()
     assert app.text_area(key="pick.text").value == "Two dogs bark."
-    assert app.query_params == {"text": "Two dogs bark.", "layer": "3"}
+    assert app.query_params == {**MAPS, "text": "Two dogs bark.", "layer": "3"}
 
 
 def test_what_the_browser_still_showed_when_a_second_change_came_is_no_choice():
-    app = open_page("attention")
+    app = open_page("attention", **MAPS)
     app.slider(key="pick.layer").set_value(3).run()  # moves the right slider too, but the browser has not heard of it
     app.query_params.clear()
     app.slider(key="pick.layer").set_value(4)
@@ -126,7 +156,7 @@ def test_what_the_browser_still_showed_when_a_second_change_came_is_no_choice():
 
 
 def test_a_text_is_not_undone_by_the_phones_box_that_still_shows_the_old_one():
-    app = open_page("attention", text="A dog barks.")
+    app = open_page("attention", **MAPS, text="A dog barks.")
     ask(app, "Two dogs bark.")
     app.query_params["text"] = "A dog barks."
     app.text_input(key="pick.text-phone").set_value("A dog barks.")
@@ -138,39 +168,174 @@ def test_a_text_is_not_undone_by_the_phones_box_that_still_shows_the_old_one():
 
 
 def test_columns_that_move_together_have_one_choice_and_one_place_in_the_address():
-    app = open_page("attention")
+    app = open_page("attention", **MAPS)
     app.slider(key="pick.layer_b").set_value(3).run()
     assert layers_and_heads(app) == {"layer": 3, "head": 1, "layer_b": 3, "head_b": 1}
     app.slider(key="pick.head").set_value(2).run()
     assert layers_and_heads(app) == {"layer": 3, "head": 2, "layer_b": 3, "head_b": 2}
-    assert app.query_params == {"layer": "3", "head": "2"}
+    assert app.query_params == {**MAPS, "layer": "3", "head": "2"}
 
 
 def test_columns_that_move_apart_have_a_choice_each():
-    app = open_page("attention")
+    app = open_page("attention", **MAPS)
     app.toggle(key="pick.together").set_value(False).run()
     app.slider(key="pick.layer").set_value(2).run()
     app.slider(key="pick.layer_b").set_value(5).run()
     assert layers_and_heads(app) == {"layer": 2, "head": 1, "layer_b": 5, "head_b": 1}
-    assert app.query_params == {"together": "0", "layer": "2", "layer_b": "5"}
+    assert app.query_params == {**MAPS, "together": "0", "layer": "2", "layer_b": "5"}
 
 
 def test_columns_told_to_move_together_again_meet_where_the_left_one_is():
-    app = open_page("attention", together="0", layer="2", layer_b="5", head_b="3")
+    app = open_page("attention", **MAPS, together="0", layer="2", layer_b="5", head_b="3")
     app.toggle(key="pick.together").set_value(True).run()
     assert layers_and_heads(app) == {"layer": 2, "head": 1, "layer_b": 2, "head_b": 1}
-    assert app.query_params == {"layer": "2"}
+    assert app.query_params == {**MAPS, "layer": "2"}
 
 
 def test_an_address_that_contradicts_itself_moves_together():
-    app = open_page("attention", layer="2", layer_b="5")
+    app = open_page("attention", **MAPS, layer="2", layer_b="5")
     assert layers_and_heads(app) == {"layer": 2, "head": 1, "layer_b": 2, "head_b": 1}
-    assert app.query_params == {"layer": "2"}
+    assert app.query_params == {**MAPS, "layer": "2"}
 
 
 def test_columns_apart_in_the_address_start_where_each_was():
-    app = open_page("attention", together="0", layer_b="5")
+    app = open_page("attention", **MAPS, together="0", layer_b="5")
     assert layers_and_heads(app) == {"layer": 1, "head": 1, "layer_b": 5, "head_b": 1}
+
+
+# The explorer's choices, made in the browser
+
+
+class InBrowser:
+    """One control of the explorer, in the manner of AppTest's widgets."""
+
+    def __init__(self, app, name):
+        self.app, self.name, self.value = app, name, explored(app)["choice"][name]
+
+    def set_value(self, value):
+        self.value = value
+        return self
+
+    def run(self):
+        return choose(self.app, {**explored(self.app)["choice"], self.name: self.value})
+
+
+@pytest.fixture
+def session(monkeypatch):
+    """A visitor's choices, without a page."""
+    monkeypatch.setattr(state.st, "session_state", {})
+
+
+def test_a_choice_of_the_browser_is_taken_and_the_others_stay(session):
+    state.put("together", False)
+    state.put("head", 4)
+    chosen = {"layer": 3, "layer_b": 5, "words": True, "layout": "lines", "top": 30, "more_b": "1.2-3.4", "pins": ""}
+    state.take(chosen)
+    assert {name: state.get(name) for name in chosen} == chosen
+    assert (state.get("head"), state.get("head_b"), state.get("hide")) == (4, 1, False)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("layer", value) for value in (0, -1, 2.5, 10**7, "9" * 5000, "first", "", None, [3], {"layer": 3})),
+        *(("words", value) for value in (2, "true", None)),
+        *(("layout", value) for value in ("3d", "", 1, ["map"])),
+        *(("top", value) for value in (0, 101, 50.5, "50 %")),
+        *(("sort", value) for value in ("__class__", True)),
+        *(("pins", value) for value in ("3-4", "3.", ".3", "a", "-1", "1." * 3000 + "1", 2.5e30, [1, 2])),
+        *(("more_b", value) for value in ("3", "3.5-", "x.1", "1.2.3", 3)),
+    ],
+)
+def test_what_the_browser_cannot_have_chosen_is_left_as_it_was(session, name, value):
+    state.take({"head": 2, name: value, "hide": True})
+    assert state.get(name) == state.CHOICES[name].default
+    assert (state.get("head"), state.get("hide")) == (2, True)
+
+
+def test_another_layer_chosen_in_the_browser_forgets_the_neuron_of_the_old_one(session):
+    state.put("together", False)
+    state.take({"layer": 2, "layer_b": 2})
+    for name in ("neuron", "neuron_b"):
+        state.put(name, 7)
+    state.take({"layer": 2, "layer_b": 3, "head": 4})
+    assert (state.get("neuron"), state.get("neuron_b")) == (7, 0)
+
+
+def test_a_token_picked_in_the_browser_is_the_one_that_the_other_pages_follow(session):
+    state.take({"pins": "4.2", "pins_b": "5"})
+    assert (state.get("token"), state.get("token_b")) == (4, 5)
+    state.take({"pins": "", "pins_b": "6"})
+    assert (state.get("token"), state.get("token_b")) == (4, 6)
+
+
+@pytest.mark.parametrize("pins", ["0", "0.3", "9" * 30])
+def test_a_picked_token_that_no_address_can_have_is_not_followed(session, pins):
+    state.take({"pins": pins})
+    assert state.get("token") == 1
+
+
+def test_a_choice_of_the_browser_is_in_the_address_and_on_the_other_pages():
+    app = open_page("attention")
+    choose(app, {**explored(app)["choice"], "layer": 3, "layer_b": 3, "words": True, "pins": "4", "pins_b": "4"})
+    assert fine(app)
+    assert app.query_params == {"layer": "3", "words": "1", "token": "4", "pins": "4", "pins_b": "4"}
+    assert app.toggle(key="pick.words").value is True
+    go(app, "feed_forward")
+    assert app.slider(key="pick.layer_b").value == 3
+    assert app.selectbox(key="pick.token").value == 4
+
+
+def test_the_browser_is_not_told_its_own_choice_again():
+    app = open_page("attention")
+    before = told(app)
+    for layer in (2, 3, 1):
+        choose(app, {**explored(app)["choice"], "layer": layer, "layer_b": layer, "sort": "entropy"})
+        assert told(app) == before
+    app.run()
+    assert told(app) == before
+
+
+def test_a_choice_made_beside_the_explorer_reaches_it_with_the_browsers_own():
+    app = open_page("attention")
+    choose(app, {**explored(app)["choice"], "layer": 3, "layer_b": 3})
+    app.toggle(key="pick.hide").set_value(True).run()
+    choice = explored(app)["choice"]
+    assert (choice["layer"], choice["layer_b"], choice["hide"]) == (3, 3, True)
+
+
+def test_a_choice_of_the_browser_that_is_undone_elsewhere_is_undone_in_the_browser():
+    app = open_page("attention")
+    before = told(app)
+    choose(app, {**explored(app)["choice"], "words": True})
+    app.toggle(key="pick.words").set_value(False).run()
+    assert explored(app)["choice"]["words"] is False
+    assert told(app) != before, "the browser takes over only what is not what it was told last"
+    before = told(app)
+    choose(app, {**explored(app)["choice"], "layer": 3, "layer_b": 3})
+    app.query_params.clear()
+    back(app)
+    assert explored(app)["choice"]["layer"] == 1
+    assert told(app) != before
+
+
+def test_a_new_text_leaves_what_the_browser_chose():
+    app = open_page("attention")
+    choose(app, {**explored(app)["choice"], "layer": 3, "layer_b": 3, "layout": "lines"})
+    ask(app, "A dog barks.")
+    assert "dog" in explored(app)["models"]["b"]["tokens"]
+    assert app.query_params == {"text": "A dog barks.", "layer": "3", "layout": "lines"}
+
+
+@pytest.mark.parametrize(
+    "answer", [None, "all", 7, [1, 2], {}, {"text": "x", "layer": "<b>", "address": 1, "gpu": True}]
+)
+def test_an_answer_that_is_no_choice_of_the_explorer_changes_nothing(answer):
+    app = open_page("attention", layer="2")
+    choose(app, answer)
+    assert fine(app)
+    assert app.query_params == {"layer": "2"}
+    assert app.text_area(key="pick.text").value == state.FIRST_TEXT
 
 
 # What cannot be had
@@ -199,6 +364,18 @@ def test_columns_apart_in_the_address_start_where_each_was():
         ("embedding_view", "sum "),
         ("space", "4d"),
         ("quantity", "__class__"),
+        ("attention_view", "heads"),
+        ("layout", "3d"),
+        ("weights", ""),
+        ("over", "min"),
+        ("part", "ac"),
+        ("top", "0"),
+        ("least", "101"),
+        ("sort", "__class__"),
+        ("pins", "3-5"),
+        ("pins_b", "1." * 3000),
+        ("more", "3"),
+        ("more_b", "1.2-"),
     ],
 )
 def test_what_an_address_cannot_have_falls_back_with_a_note_that_names_it(name, value):
@@ -220,6 +397,7 @@ def test_a_strange_name_in_the_address_is_left_alone_and_left_out():
 
 def test_a_value_given_twice_in_the_address_is_read_once():
     app = start()
+    app.query_params.update(MAPS)
     app.query_params["layer"] = ["2", "3"]
     back(app.switch_page("pages/attention.py"))
     assert fine(app)
@@ -233,18 +411,18 @@ LONG = "The cat sat on the mat. " * 200
 
 
 def test_a_text_too_long_for_the_address_stays_out_of_it_and_is_read_on_every_page():
-    app = ask(open_page("attention"), LONG)
+    app = ask(open_page("attention", **MAPS), LONG)
     app.slider(key="pick.layer").set_value(3).run()
-    assert app.query_params == {"layer": "3"}
-    assert "a link to this view leaves the text out" in said(app.sidebar)
+    assert app.query_params == {**MAPS, "layer": "3"}
+    assert "a link to this view, or loading it anew, leaves the text out" in said(app.sidebar)
     for page in PAGES:
         assert fine(go(app, page))
         assert app.text_area(key="pick.text").value == LONG
-        assert app.query_params == {"layer": "3"}
+        assert app.query_params == {**MAPS, "layer": "3"}
 
 
 def test_a_long_text_is_not_lost_by_going_back():
-    app = ask(open_page("attention"), LONG)
+    app = ask(open_page("attention", **MAPS), LONG)
     app.slider(key="pick.layer").set_value(2).run()
     app.slider(key="pick.layer").set_value(3).run()
     app.query_params["layer"] = "2"  # an address that could not hold the text either
@@ -259,7 +437,7 @@ def test_whenever_the_text_leaves_the_address_the_page_says_so(address):
     seen = set()
     for length in (3_940, 3_955, 3_970, 3_985, 3_995, 3_996):
         ask(app, "a" * length)
-        left_out = "a link to this view leaves the text out" in said(app.sidebar)
+        left_out = "a link to this view, or loading it anew, leaves the text out" in said(app.sidebar)
         assert left_out == ("text" not in app.query_params), length
         seen.add(left_out)
     assert seen == {True, False}
@@ -269,7 +447,8 @@ def test_whenever_the_text_leaves_the_address_the_page_says_so(address):
 
 
 def test_two_visitors_do_not_mix():
-    one, other = open_page("attention", text="A dog barks."), open_page("attention", text="Rain fell.", layer="3")
+    one = open_page("attention", **MAPS, text="A dog barks.")
+    other = open_page("attention", **MAPS, text="Rain fell.", layer="3")
     for _ in range(2):
         one.slider(key="pick.head").set_value(2).run()
         other.slider(key="pick.head").set_value(4).run()
@@ -278,13 +457,22 @@ def test_two_visitors_do_not_mix():
         assert "dog" in _tokens(one)
         assert "rain" in _tokens(other)
         one.slider(key="pick.head").set_value(1).run()
-    assert one.query_params == {"text": "A dog barks."}
-    assert other.query_params == {"text": "Rain fell.", "layer": "3", "head": "4"}
+    assert one.query_params == {**MAPS, "text": "A dog barks."}
+    assert other.query_params == {**MAPS, "text": "Rain fell.", "layer": "3", "head": "4"}
 
 
 def _tokens(app):
     return charts(app)["chart-b-1"]["data"][0]["x"]
 
 
+def _shown(app):
+    """What the explorer shows: texts and choices, without how often it has been told."""
+    found = explored(app)
+    read = [(model["name"], model["tokens"]) for model in found["models"].values()]
+    return read, {name: value for name, value in found["choice"].items() if name != "turn"}
+
+
 def _widget(app, kind, key):
+    if kind == "explorer":
+        return InBrowser(app, key.removeprefix("pick."))
     return next(element for element in app.get(kind) if element.key == key)

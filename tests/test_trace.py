@@ -68,7 +68,7 @@ def test_scores_are_scaled_products_of_queries_and_keys(trace):
 
 
 def test_bytes_are_those_of_the_stored_arrays_and_not_of_derived_ones(trace):
-    floats = 4 * 5 * 12 + 2 * (4 * 3 * 5 * 4 + 3 * 5 * 5 + 4 * 5 * 12 + 2 * 5 * 20)
+    floats = 4 * 5 * 12 + 2 * (4 * 3 * 5 * 4 + 3 * 5 + 3 * 5 * 5 + 4 * 5 * 12 + 2 * 5 * 20)
     whole_numbers, truths = 5 + 5 + 5 * 2, 5
     assert trace.nbytes == 4 * floats + 8 * whole_numbers + truths
 

@@ -13,7 +13,7 @@ VIEWS = {
     "both": lambda trace: without_special(whole_words(trace)),
 }
 PAIR = {"pair": ("no", "##body", "ran")}
-VECTORS = [name for name, axes in LAYER_AXES.items() if "token" in axes]
+VECTORS = [name for name, axes in LAYER_AXES.items() if axes[-2] == "token"]
 
 
 @pytest.mark.parametrize("view", VIEWS)
@@ -107,6 +107,13 @@ def test_vectors_of_a_word_are_the_mean_of_its_pieces():
         before, after = getattr(trace.layers[1], name), getattr(seen.layers[1], name)
         np.testing.assert_allclose(after[..., 1, :], before[..., 1:3, :].mean(-2), rtol=1e-5, atol=1e-7, err_msg=name)
         np.testing.assert_array_equal(after[..., [0, 2, 3], :], before[..., [0, 3, 4], :], err_msg=name)
+
+
+def test_the_size_of_a_words_value_is_the_mean_of_its_pieces():
+    trace = reading()
+    for before, after in zip(trace.layers, whole_words(trace).layers, strict=True):
+        np.testing.assert_allclose(after.value_size[:, 1], before.value_size[:, 1:3].mean(-1), rtol=1e-6)
+        np.testing.assert_array_equal(after.value_size[:, [0, 2, 3]], before.value_size[:, [0, 3, 4]])
 
 
 def test_relu_neurons_of_words_are_never_negative():

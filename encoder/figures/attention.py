@@ -18,6 +18,7 @@ from encoder.figures.style import (
 from encoder.trace import Array
 
 FROM, TO = "from: the token that reads (query)", "to: the token that is read (key)"
+MOST_TOKENS = 160  # of all heads of a layer: their maps are one message of a megabyte then
 MOST_NUMBERS = 18  # tokens up to which every cell of the large map has room for its number
 
 

@@ -25,7 +25,8 @@ def attention_atlas(trace: Trace, colour: str) -> bytes:
 
     At most 24 pixels a head: of a longer text a pixel shows the largest weight of the tokens it stands for.
     """
-    attention = _shrink(np.stack([layer.attention for layer in trace.layers]))  # [layer, head, query, key]
+    attention = np.stack([layer.attention for layer in trace.layers])  # [layer, head, query, key]
+    attention = measures.coarse(attention, MOST_PIXELS)
     layers, heads, tokens, _ = attention.shape
     tiles = np.pad(attention, ((0, 0), (0, 0), (0, GAP), (0, GAP)), constant_values=np.nan)
     side = tokens + GAP
@@ -43,15 +44,6 @@ def layer_changes(trace: Trace, colour: str) -> bytes:
     """PNG of how far each layer turns each token: a row a layer, the first at the bottom, a column a token."""
     changes = QUANTITIES["change"].of(trace)
     return _ink((changes[::-1] / max(1e-9, changes.max())) ** 2, colour)  # the ink's root undone: a plain scale
-
-
-def _shrink(attention: Array) -> Array:
-    """[…, query, key] with at most MOST_PIXELS rows and columns, each the maximum of a block."""
-    tokens = attention.shape[-1]
-    if tokens <= MOST_PIXELS:
-        return attention
-    starts = np.arange(MOST_PIXELS) * tokens // MOST_PIXELS
-    return np.maximum.reduceat(np.maximum.reduceat(attention, starts, -1), starts, -2)
 
 
 def _ink(values: Array, colour: str) -> bytes:

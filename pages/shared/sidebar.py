@@ -10,6 +10,7 @@ from pages.shared import prose, state, traces
 from pages.shared.state import Side
 
 NAMES: dict[Side, str] = {"a": "Left", "b": "Right"}
+_typing = st.components.v2.component("typing", js=prose.asset("typing.js"))  # the text is sent while it is typed
 ARTICLES = ("first-article", "second-article")
 
 
@@ -18,7 +19,7 @@ def question() -> None:
     with st.sidebar:
         state.mirror(st.text_area, "text", "Text", height=96, placeholder="Type a sentence")
         if not state.text_fits_address():
-            st.caption("Too long for the address: a link to this view leaves the text out.")
+            st.caption("Too long for the address: a link to this view, or loading it anew, leaves the text out.")
         state.mirror(st.text_input, "pair", "Second sentence", placeholder="None")
         _examples()
         _model("a")
@@ -38,7 +39,8 @@ def question() -> None:
         )
         state.mirror(st.number_input, "limit", "Longest text, in tokens", min_value=8, max_value=4096, step=8)
     with st.container(key="phone-text"):
-        state.mirror(st.text_input, "text", "Text", place="-phone")
+        state.mirror(st.text_input, "text", "Text", place="-phone", live=True)
+    _typing(key="typing")
 
 
 def devices() -> None:

@@ -4,7 +4,9 @@ A choice lives in the session under its own name, apart from the widget that sho
 with their pages, choices stay. `mirror` draws a widget that shows a choice and changes it.
 """
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import urlencode
@@ -12,6 +14,7 @@ from urllib.parse import urlencode
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
+from encoder import heads
 from encoder.catalogue import DEFAULT_LEFT, DEFAULT_RIGHT, catalogue
 from encoder.quantities import QUANTITIES
 
@@ -56,6 +59,15 @@ def _model(value: str) -> str:
     return _one_of(*catalogue())(value)
 
 
+def _listed(pattern: str) -> Callable[[str], str]:
+    def read(value: str) -> str:
+        if len(value) > LONGEST_ADDRESS or not re.fullmatch(pattern, value):
+            raise ValueError(value)
+        return value
+
+    return read
+
+
 MOST = 1_000_000  # no model has as many layers, heads, tokens or neurons; each page knows its own model's limit
 CHOICES: dict[str, Choice] = {
     "text": Choice(FIRST_TEXT),
@@ -73,9 +85,22 @@ CHOICES: dict[str, Choice] = {
     **{name + end: Choice(0, _number(0, MOST)) for name in ("level", "neuron") for end in ("", "_b")},
     "embedding_view": Choice("sum", _one_of("sum", "similarity", "map", "path")),
     "space": Choice("2d", _one_of("2d", "3d", "tsne")),
-    "attention_view": Choice("maps", _one_of("maps", "head", "model", "neuron")),  # the last three are BertViz's
+    # All heads in the explorer, one layer's in Plotly's maps; the last three are BertViz's.
+    "attention_view": Choice("all", _one_of("all", "maps", "head", "model", "neuron")),
     "neuron_view": Choice("after", _one_of("before", "after")),
     "quantity": Choice("change", _one_of(*QUANTITIES)),
+    # The explorer's lenses.
+    "layout": Choice("map", _one_of("map", "lines", "flat")),
+    "weights": Choice("raw", _one_of("raw", "norm", "rollout")),
+    "over": Choice("one", _one_of("one", "mean", "max")),  # one head, or what over the heads of a layer
+    "part": Choice("all", _one_of("all", "aa", "ab", "ba", "bb")),  # from which sentence to which
+    "renorm": Choice(False, _flag),
+    "top": Choice(100, _number(1, 100)),  # percent of each row's weight that is shown
+    "minus": Choice(False, _flag),  # left − right
+    "sort": Choice("grid", _one_of("grid", *heads.MEASURES)),
+    "least": Choice(0, _number(0, 100)),  # percent of the measure that heads need, not to be dimmed
+    **{f"pins{end}": Choice("", _listed(r"(\d+(\.\d+)*)?")) for end in ("", "_b")},  # tokens: 3.5
+    **{f"more{end}": Choice("", _listed(r"(\d+\.\d+(-\d+\.\d+)*)?")) for end in ("", "_b")},  # layer.head-layer.head
 }
 
 
@@ -91,10 +116,32 @@ def put(name: str, value: Any) -> None:
         names = [name.removesuffix("_b"), name.removesuffix("_b") + "_b"]
     for each in names:
         st.session_state[f"choice.{each}"] = value
-        if each.startswith("layer"):  # a neuron of one layer is not that of another
-            st.session_state[f"choice.{each.replace('layer', 'neuron')}"] = CHOICES["neuron"].default
+        if each.startswith("layer"):
+            _forget_neuron(each)
     if name == "together" and value:
         _meet()
+
+
+def take(values: Mapping[str, Any]) -> None:
+    """Choices that were made in the browser, read as carefully as an address; what cannot be is left as it was."""
+    for name, value in values.items():
+        with suppress(ValueError):
+            _take(name, CHOICES[name].read(_write(value)))
+
+
+def _take(name: str, value: Any) -> None:
+    if value == get(name):
+        return
+    st.session_state[f"choice.{name}"] = value
+    if name.startswith("layer"):
+        _forget_neuron(name)
+    if name.startswith("pins") and value:  # the other pages follow the first token that was picked
+        st.session_state[f"choice.{name.replace('pins', 'token')}"] = CHOICES["token"].read(value.split(".")[0])
+
+
+def _forget_neuron(layer: str) -> None:
+    """A neuron of one layer is not that of another."""
+    st.session_state[f"choice.{layer.replace('layer', 'neuron')}"] = CHOICES["neuron"].default
 
 
 def sided(name: str, side: Side) -> str:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 import streamlit as st
 
-from encoder import maps
+from encoder import maps, packing
 from encoder.catalogue import Entry, catalogue
 from encoder.maps import Places, Space
+from encoder.packing import Overview, Packed
 from encoder.trace import Trace
 from encoder.views import whole_words, without_special
 from pages.shared import state
@@ -19,7 +20,7 @@ from pages.shared.store import Store
 if TYPE_CHECKING:
     from encoder.models import Model
 
-Kind = TypeVar("Kind", Trace, Places)
+Kind = TypeVar("Kind", Trace, Places, Packed, Overview)
 
 CACHE_BYTES = 640 * 2**20  # one trace of BERT base at 512 tokens takes about 450 MB, of MiniLM at 16 tokens 2 MB
 READINGS = 240  # enough for what thirty learners look at; a short one that was let go is made again in milliseconds
@@ -33,7 +34,7 @@ def _models() -> "Store[Model]":
 
 
 @st.cache_resource(show_spinner=False)
-def _readings() -> "Store[Trace | Places]":
+def _readings() -> "Store[Trace | Places | Packed | Overview]":
     # The allocator needs some of the bound for itself: memory between arrays of many sizes cannot all be used again.
     capacity = CACHE_BYTES * 7 // 8
     return Store(capacity, lambda reading: max(reading.nbytes, capacity // READINGS))
@@ -86,6 +87,16 @@ def places(side: Side, space: Space) -> Places:
     """The map of the tokens shown, at every level. Raises ValueError where there are too few of them."""
     seen = shown(side)
     return _once(Places, (*_question(side), *_wishes(), space), lambda: maps.places(seen, space))
+
+
+def packed(side: Side) -> Packed:
+    """All attention of the reading, for the browser; of a long text only the layer chosen. Raises ModelError."""
+    read, question = trace(side), (side, *_question(side))
+    if packing.is_whole(read):
+        return _once(Packed, (*question, "packed"), lambda: packing.pack(side, read, 0))
+    layer = min(state.get(state.sided("layer", side)), read.model.layers) - 1
+    seen = _once(Overview, (*question, "overview"), lambda: packing.overview(read))
+    return _once(Packed, (*question, layer), lambda: packing.pack(side, read, layer, seen))
 
 
 def ready(side: Side) -> Trace | None:

@@ -1,4 +1,4 @@
-"""`python -m tests.bench [engine] [turns] [crowd] [first-visit] [memory]`: measure, print, keep build/bench.json."""
+"""`python -m tests.bench [engine] [turns] [explorer] …`: measure, print, keep build/bench.json."""
 
 import argparse
 import os
@@ -7,13 +7,14 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 
-from tests.bench import crowd, engine, first_visit, memory, turns
+from tests.bench import crowd, engine, explorer, first_visit, memory, turns
 from tests.bench.report import FILE, Row, summary, table, write
 from tests.bench.server import ROOT
 
 GROUPS: dict[str, Callable[[], Iterator[Row]]] = {
     "engine": engine.rows,
     "turns": turns.rows,
+    "explorer": explorer.rows,
     "crowd": crowd.rows,
     "first-visit": first_visit.rows,
     "memory": memory.rows,

@@ -1,0 +1,108 @@
+// The atlas: every head of every layer as a small map on one canvas, each with its name and, when known, its role.
+
+const PIXELS = 24; // a thumbnail has no more cells a side; each shows the largest weight of what it stands for
+const SLICE = 6; // milliseconds of drawing at a time, so that no frame of the page waits
+const SHORT = { previous: "prev", next: "next", self: "self", special: "spec", punctuation: "punct", same: "same", broad: "broad" };
+
+// Where each head's thumbnail is: rows are layers; or, sorted by a measure, from the largest to the smallest.
+function plan(model, choice, width) {
+  const captions = 11;
+  const grid = choice.sort === "grid";
+  const most = (model.layers > 8 ? 26 : 40) + (width > 640 ? 12 : 0);
+  const gutter = grid ? 16 : 0;
+  const tile = grid ? Math.max(10, Math.min(most, Math.floor((width - gutter) / model.heads) - 4)) : most + 4;
+  const across = grid ? model.heads : Math.max(1, Math.floor(width / (tile + 4)));
+  const places = order(model, choice).map(({ layer, head, value }, i) => {
+    const [row, column] = grid ? [layer, head] : [Math.floor(i / across), i % across];
+    return { layer, head, value, x: gutter + column * (tile + 4), y: 1 + row * (tile + captions + 3) };
+  });
+  return { places, tile, gutter, height: Math.max(...places.map(({ y }) => y)) + tile + captions + 2 };
+}
+
+function order(model, choice) {
+  const values = model.measures[choice.sort];
+  const heads = [];
+  for (let layer = 0; layer < model.layers; layer++) {
+    for (let head = 0; head < model.heads; head++) {
+      heads.push({ layer, head, value: values ? values[layer * model.heads + head] / 1000 : null });
+    }
+  }
+  return values ? heads.sort((a, b) => b.value - a.value) : heads;
+}
+
+function caption({ layer, head, value }, model, choice, tile) {
+  if (choice.sort !== "grid") return tile < 36 ? `${layer + 1}·${head + 1}` : `${layer + 1}·${head + 1} ${value.toFixed(2).replace(/^0/, "")}`;
+  const role = SHORT[model.roles[layer * model.heads + head]] ?? "";
+  return tile < 24 ? `${head + 1}` : `${head + 1} ${role}`;
+}
+
+class Atlas {
+  constructor(canvas, side, took) {
+    Object.assign(this, { canvas, side, took, job: 0 });
+  }
+
+  // Draw all thumbnails in slices; a newer picture stops an older one.
+  draw(model, choice, theme, width) {
+    const job = ++this.job;
+    this.plan = plan(model, choice, width);
+    this.model = model;
+    const pen = sheetOf(this.canvas, width, this.plan.height);
+    pen.font = theme.font;
+    pen.textBaseline = "top";
+    const ramp = rampTo(theme.paper, SIDE[this.side]);
+    this.names(pen, model, choice, theme);
+    const queue = [...this.plan.places];
+    const step = () => {
+      if (job !== this.job) return;
+      const start = performance.now();
+      while (queue.length && performance.now() < start + SLICE) this.thumbnail(pen, queue.shift(), choice, theme, ramp);
+      this.took(start);
+      if (queue.length) requestAnimationFrame(step);
+      else this.canvas.dataset.drawn = String(job);
+    };
+    step();
+  }
+
+  names(pen, model, choice, theme) {
+    const { places, tile, gutter } = this.plan;
+    pen.fillStyle = theme.faint;
+    for (const place of places) {
+      pen.font = theme.font.replace("11px", "9px");
+      pen.fillText(caption(place, model, choice, tile), place.x, place.y + tile + 1, tile + 3);
+      if (gutter && place.head === 0) {
+        pen.font = theme.font;
+        pen.fillText(String(place.layer + 1), 0, place.y + tile / 2 - 5, gutter - 2);
+      }
+    }
+  }
+
+  thumbnail(pen, place, choice, theme, ramp) {
+    const { tile } = this.plan;
+    const { values, width } = this.cells(place, choice);
+    pen.globalAlpha = place.value !== null && place.value < choice.least / 100 ? 0.15 : 1;
+    blit(pen, image(values, width, (value) => ramp[shade(value)]), place.x, place.y, tile, tile);
+    pen.globalAlpha = 1;
+    pen.strokeStyle = theme.line;
+    pen.lineWidth = 1;
+    pen.strokeRect(place.x - 0.5, place.y - 0.5, tile + 1, tile + 1);
+  }
+
+  cells({ layer, head }, choice) {
+    const model = this.model;
+    if (!model.all) return { values: decode(model.blocks[0], layer * model.heads + head), width: model.blocks[0].side };
+    const lens = choice.weights === "rollout" ? { ...choice, weights: "raw" } : choice;
+    const found = matrixOfHead(model, layer, head, lens);
+    if (!found.values.length) return { values: new Float32Array(1), width: 1 };
+    return shrink(found.values, found.rows.length, found.columns.length, PIXELS);
+  }
+
+  // The head under a point of the canvas, in CSS pixels.
+  at(x, y) {
+    const { places, tile } = this.plan;
+    return places.find((place) => x >= place.x - 2 && x < place.x + tile + 2 && y >= place.y - 2 && y < place.y + tile + 13);
+  }
+
+  placeOf(layer, head) {
+    return this.plan?.places.find((place) => place.layer === layer && place.head === head);
+  }
+}

@@ -1,0 +1,73 @@
+// What the server sends (encoder/packing.py writes it): a length, a JSON header, and for each model one deflated body.
+
+const SMALL = 255; // codes from here on do not fit a byte and stand in a list of their own
+const VALUES = Float32Array.from({ length: 1091 }, (_, code) => (code < 100 ? code / 10000 : (code - 90) / 1000));
+
+async function unpack(bytes) {
+  const length = new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true);
+  const header = JSON.parse(new TextDecoder().decode(bytes.subarray(4, 4 + length)));
+  let at = 4 + length;
+  for (const model of header.models) {
+    unfold(model, await inflate(bytes.subarray(at, at + model.bytes)));
+    at += model.bytes;
+  }
+  return header;
+}
+
+async function inflate(bytes) {
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
+  return new Uint8Array(await new Response(stream).arrayBuffer());
+}
+
+// The body: the lengths of values [layer, head, token], the large codes of every block, then its small ones.
+function unfold(model, body) {
+  const { layers, heads, tokens } = model;
+  let at = 0;
+  const words = (count) => {
+    const start = at;
+    at += 2 * count;
+    return new Uint16Array(body.slice(start, at).buffer);
+  };
+  model.sizes = words(layers * heads * tokens.length);
+  for (const block of model.blocks) block.large = words(block.larges);
+  for (const block of model.blocks) {
+    block.small = body.subarray(at, (at += block.count * block.side ** 2));
+    block.starts = largeStarts(block);
+  }
+  [model.all, model.layerBlock] = model.layer === null ? [model.blocks[0], null] : [null, model.blocks[1]];
+  model.cache = new Map();
+}
+
+// Where each head's large codes begin.
+function largeStarts({ small, count, side }) {
+  const starts = new Uint32Array(count);
+  let seen = 0;
+  for (let head = 0, i = 0; head < count; head++) {
+    starts[head] = seen;
+    for (const end = i + side * side; i < end; i++) if (small[i] === SMALL) seen++;
+  }
+  return starts;
+}
+
+// One head's weights, [query, key] row by row.
+function decode(block, head) {
+  const size = block.side ** 2;
+  const weights = new Float32Array(size);
+  let large = block.starts[head];
+  for (let i = 0, at = head * size; i < size; i++, at++) {
+    const code = block.small[at];
+    weights[i] = VALUES[code < SMALL ? code : block.large[large++]];
+  }
+  return weights;
+}
+
+// The weights of a head, or null where they are not here yet: of long texts only one layer is.
+function weightsOf(model, layer, head) {
+  if (model.all) return decode(model.all, layer * model.heads + head);
+  return layer === model.layer ? decode(model.layerBlock, head) : null;
+}
+
+// A weight as it is written everywhere: three digits, four below 0.01. Exactly the server's number, rounded.
+function digits(weight) {
+  return weight < 0.00995 ? weight.toFixed(4) : weight.toFixed(3);
+}

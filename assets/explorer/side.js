@@ -1,0 +1,285 @@
+// One side of the explorer: a model's sentence, atlas, large picture and numbers.
+
+class Side {
+  constructor(explorer, model) {
+    Object.assign(this, { explorer, model, letter: model.side });
+    this.sentence = element("div", { className: "sentence" });
+    const sheet = (name) => element("canvas", { className: name, role: "img" });
+    this.canvas = { atlas: sheet("heads"), large: sheet("large") };
+    this.atlas = new Atlas(this.canvas.atlas, this.letter, (start) => explorer.took(start));
+    this.rings = element("div", { className: "rings" });
+    this.marks = element("div", { className: "marks" });
+    this.title_ = element("p", { className: "caption title" });
+    this.caption = element("p", { className: "caption", ariaLive: "polite" });
+    this.numbers_ = element("div", { className: "numbers" });
+    this.stage = element("div", { className: "stage" }, this.canvas.large, this.marks);
+    this.box = element(
+      "section",
+      { className: `side ${this.letter}`, ariaLabel: model.name },
+      this.sentence,
+      element("div", { className: "atlas" }, this.canvas.atlas, this.rings),
+      this.title_,
+      this.stage,
+      this.caption,
+      this.numbers_,
+    );
+    this.listen();
+  }
+
+  // ---- what is chosen here
+
+  name(choice) {
+    return this.letter === "a" ? choice : `${choice}_b`;
+  }
+
+  get choice() {
+    return this.explorer.choice;
+  }
+
+  get layer() {
+    return Math.min(this.choice[this.name("layer")], this.model.layers) - 1;
+  }
+
+  get head() {
+    return Math.min(this.choice[this.name("head")], this.model.heads) - 1;
+  }
+
+  get pins() {
+    const tokens = this.choice[this.name("pins")].split(".").map(Number);
+    return new Set(tokens.filter((token) => token >= 1 && token <= this.model.tokens.length).map((token) => token - 1));
+  }
+
+  // Further heads among the lines: "3.5-4.1" is head 5 of layer 3 and head 1 of layer 4.
+  get more() {
+    const pairs = this.choice[this.name("more")].split("-").map((pair) => pair.split(".").map((number) => number - 1));
+    return pairs.filter(([layer, head]) => layer >= 0 && layer < this.model.layers && head >= 0 && head < this.model.heads);
+  }
+
+  title() {
+    const { over, weights } = this.choice;
+    const where = weights === "rollout" ? `up to layer ${this.layer + 1}` : `layer ${this.layer + 1}`;
+    if (weights === "rollout") return `${this.model.name}: rollout ${where}`;
+    const role = over === "one" ? this.model.roles[this.layer * this.model.heads + this.head] : "";
+    const which = over === "one" ? `head ${this.head + 1}` : over === "mean" ? "mean of its heads" : "maximum of its heads";
+    const kind = weights === "norm" ? ", norm-weighted" : "";
+    const does = this.explorer.header.roles[role];
+    return `${this.model.name}: ${where}, ${which}${kind}${does ? ` · ${does}` : ""}`;
+  }
+
+  // ---- drawing
+
+  draw(theme, apart) {
+    const { choice, model } = this;
+    const width = this.box.clientWidth;
+    this.theme = theme;
+    const picture = [choice.sort, choice.least, choice.words, choice.hide, choice.renorm, choice.top, choice.part, choice.weights];
+    const key = [...picture, width, theme.name, theme.text, this.explorer.version].join();
+    if (key !== this.drawn) this.atlas.draw(model, choice, theme, width);
+    this.drawn = key;
+    this.shown = matrix(model, this.layer, this.head, choice);
+    this.title_.textContent = this.title();
+    this.canvas.atlas.ariaLabel = `${model.name}: ${model.layers} layers of ${model.heads} heads as small maps`;
+    this.canvas.large.ariaLabel = this.title();
+    this.placeRings();
+    this.stage.hidden = apart || !this.shown;
+    if (!this.shown) return this.excuse();
+    const flat = choice.layout === "flat";
+    this.at = choice.layout === "map" ? mapGeometry(this.shown, width) : linesGeometry(this.shown, width, flat);
+    if (apart) return;
+    this.drawWith(new CanvasPen(sheetOf(this.canvas.large, this.at.width, this.at.height), theme), theme);
+  }
+
+  drawWith(pen, theme) {
+    if (this.choice.layout === "map") {
+      const ramp = rampTo(theme.paper, SIDE[this.letter]);
+      drawMap(pen, this.shown, this.at, theme, (value) => ramp[shade(value)]);
+      return;
+    }
+    const all = [...this.shown.rows, ...this.shown.columns];
+    const picked = this.explorer.picked(this, all);
+    const drawn = this.layersOfLines(theme);
+    drawLines(pen, drawn, this.at, theme, picked.size ? picked : null);
+    if (drawn.length < 2) return;
+    drawn.forEach(({ name, colour }, i) => pen.text(`● ${name}`, 4 + (i % 4) * 66, 8 + 13 * Math.floor(i / 4), { colour }));
+  }
+
+  layersOfLines(theme) {
+    const more = this.choice.over === "one" && this.choice.weights !== "rollout" ? this.more : [];
+    if (!more.length) return [{ matrix: this.shown, colour: css(SIDE[this.letter]) }];
+    const heads = [[this.layer, this.head], ...more.filter(([l, h]) => l !== this.layer || h !== this.head)].slice(0, APART.length);
+    return heads
+      .map(([layer, head], i) => ({
+        matrix: matrix(this.model, layer, head, this.choice),
+        name: `${layer + 1}·${head + 1}`,
+        colour: APART[i] === "#000000" ? css(theme.text) : APART[i],
+      }))
+      .filter((one) => one.matrix);
+  }
+
+  excuse() {
+    const long = "This text is long: rollout needs all layers at once. A shorter text has them.";
+    const words = this.choice.weights !== "rollout" ? "The weights of this layer are on their way…" : this.model.all ? "Rolling out…" : long;
+    this.caption.textContent = words;
+    this.numbers_.replaceChildren();
+  }
+
+  placeRings() {
+    const { tile } = this.atlas.plan;
+    const rings = [[this.layer, this.head], ...(this.choice.layout === "map" ? [] : this.more)];
+    const whole = this.choice.over !== "one" || this.choice.weights === "rollout";
+    this.rings.replaceChildren(
+      ...rings.map(([layer, head], i) => {
+        const { x, y } = this.atlas.placeOf(layer, head);
+        const ring = element("div", { className: i || whole ? "ring faint" : "ring" });
+        Object.assign(ring.style, { left: `${x - 2}px`, top: `${y - 2}px`, width: `${tile + 4}px`, height: `${tile + 4}px` });
+        return ring;
+      }),
+    );
+  }
+
+  // ---- what the pointer or a pin points at
+
+  light() {
+    this.chips();
+    if (!this.shown) return;
+    const { shown, at, explorer } = this;
+    const rows = explorer.picked(this, shown.rows);
+    const columns = explorer.picked(this, shown.columns);
+    this.markers(rows, columns, at);
+    const all = new Set([...rows, ...columns]);
+    const to = reads(shown, rows);
+    const from = isReadBy(shown, columns);
+    this.say(all, to, from);
+    const weight = new Map(shown.columns.map((unit, i) => [unit, to[i]]));
+    for (const [unit, chip] of this.chipOf) {
+      chip.classList.toggle("picked", all.has(unit));
+      chip.style.setProperty("--share", `${Math.round(100 * Math.sqrt(Math.min(1, weight.get(unit) ?? 0)))}%`);
+    }
+  }
+
+  chips() {
+    const { choice, model } = this;
+    const key = [choice.words, choice.hide, this.explorer.version].join();
+    if (key === this.chipped) return;
+    this.chipped = key;
+    const all = sides(model, { ...choice, part: "all" }).rows;
+    this.chipOf = new Map(
+      all.map((unit) => {
+        const chip = element("button", { type: "button", className: unit.special ? "token special" : "token" });
+        chip.append(element("bdi", { textContent: unit.label }));
+        chip.onpointerenter = (event) => event.pointerType === "mouse" && this.explorer.point({ side: this, row: unit, column: null });
+        chip.onpointerleave = () => this.explorer.point(null);
+        chip.onclick = () => this.explorer.pin(this, unit);
+        return [unit, chip];
+      }),
+    );
+    this.sentence.replaceChildren(...this.chipOf.values());
+  }
+
+  markers(rows, columns, at) {
+    const marks = [];
+    const mark = (left, top, width, height) => {
+      const made = element("div", { className: "mark" });
+      Object.assign(made.style, { left: `${left}px`, top: `${top}px`, width: `${width}px`, height: `${height}px` });
+      marks.push(made);
+    };
+    if (this.choice.layout === "map" && !this.stage.hidden) {
+      const across = at.cell * this.shown.columns.length;
+      const down = at.cell * this.shown.rows.length;
+      const hover = this.explorer.hover;
+      const showColumns = hover ? Boolean(hover.column) : false;
+      const showRows = hover ? Boolean(hover.row) : true;
+      this.shown.rows.forEach((unit, i) => showRows && rows.has(unit) && mark(0, at.top + at.cell * i, at.left + across, at.cell));
+      this.shown.columns.forEach((unit, i) => showColumns && columns.has(unit) && mark(at.left + at.cell * i, 0, at.cell, at.top + down));
+    }
+    this.marks.replaceChildren(...marks);
+  }
+
+  say(picked, to, from) {
+    const { hover } = this.explorer;
+    const { shown } = this;
+    this.caption.textContent = "";
+    if (hover?.side === this && hover.row && hover.column) {
+      const weight = shown.values[shown.rows.indexOf(hover.row) * shown.columns.length + shown.columns.indexOf(hover.column)];
+      this.caption.textContent = `from ${hover.row.label} to ${hover.column.label}: ${digits(weight)}`;
+    } else if (!picked.size) {
+      this.caption.textContent = "Point at a token, or pick some: their numbers appear here.";
+    } else {
+      const names = [...picked].map(({ label }) => label);
+      this.caption.textContent = names.length > 1 ? `${names.slice(0, 6).join(" + ")}${names.length > 6 ? " + …" : ""}, summed` : names[0];
+    }
+    const list = (title, sums, units) => {
+      const items = strongest(sums, units).map(({ unit, weight }) =>
+        element("li", {}, element("bdi", { textContent: unit.label }), element("span", { textContent: digits(weight) })),
+      );
+      return element("div", {}, element("b", { textContent: title }), element("ol", {}, ...items));
+    };
+    this.numbers_.replaceChildren();
+    if (picked.size) this.numbers_.append(list("reads", to, shown.columns), list("is read by", from, shown.rows));
+  }
+
+  // ---- pointer and touch
+
+  listen() {
+    const { atlas, large } = this.canvas;
+    const place = (event) => [event.offsetX, event.offsetY];
+    atlas.onpointermove = (event) => {
+      const found = this.atlas.at(...place(event));
+      atlas.title = found ? this.describe(found) : "";
+      atlas.style.cursor = found ? "pointer" : "";
+    };
+    atlas.onclick = (event) => {
+      const found = this.atlas.at(...place(event));
+      if (found) event.shiftKey || event.ctrlKey ? this.add(found) : this.go(found);
+    };
+    large.onpointermove = (event) => this.explorer.point(this.under(...place(event)));
+    large.onpointerleave = (event) => event.pointerType === "mouse" && this.explorer.point(null);
+    large.onclick = (event) => {
+      const found = this.under(...place(event));
+      if (found) this.explorer.pin(this, found.row ?? found.column);
+    };
+  }
+
+  describe({ layer, head, value }) {
+    const role = this.explorer.header.roles[this.model.roles[layer * this.model.heads + head]];
+    const sorted = value === null ? "" : ` · ${value.toFixed(3)}`;
+    return `layer ${layer + 1}, head ${head + 1}${role ? ` · ${role}` : ""}${sorted}`;
+  }
+
+  go({ layer, head }) {
+    this.explorer.move(this.letter, "layer", layer + 1);
+    this.explorer.move(this.letter, "head", head + 1);
+  }
+
+  add({ layer, head }) {
+    const name = `${layer + 1}.${head + 1}`;
+    const held = this.choice[this.name("more")].split("-").filter(Boolean);
+    const more = held.includes(name) ? held.filter((one) => one !== name) : [...held, name];
+    this.explorer.set({ [this.name("more")]: more.join("-"), layout: this.choice.layout === "map" ? "lines" : this.choice.layout });
+  }
+
+  under(x, y) {
+    const { at, shown } = this;
+    if (!shown) return null;
+    if (this.choice.layout === "map") {
+      const cell = cellAt(shown, at, x, y);
+      if (!cell) return null;
+      const [row, column] = [cell.row === null ? null : shown.rows[cell.row], cell.column === null ? null : shown.columns[cell.column]];
+      return { side: this, row, column };
+    }
+    const [along, across] = at.flat ? [x, y] : [y, x];
+    const unit = (list) => list[Math.floor((along - at.start) / at.step)] ?? null;
+    const reading = across < (at.near + at.far) / 2;
+    const found = reading ? { row: unit(shown.rows), column: null } : { row: null, column: unit(shown.columns) };
+    return found.row || found.column ? { side: this, ...found } : null;
+  }
+
+  // ---- what a CSV holds
+
+  numbers() {
+    if (!this.shown) return [];
+    const one = this.choice.over === "one" && this.choice.weights !== "rollout";
+    const head = this.choice.weights === "rollout" ? "rollout" : one ? this.head + 1 : this.choice.over;
+    return [{ model: this.model.name, layer: this.layer + 1, head, matrix: this.shown }];
+  }
+}

@@ -1,0 +1,37 @@
+// Streamlit's text area sends its text when it loses the focus, or on Ctrl+Enter. In the box for the text a short pause
+// or a plain Enter does the same: by pressing Ctrl+Enter for the writer. Shift+Enter still starts a new line.
+
+const BOX = ".st-key-pick-text textarea";
+const PAUSE = 250; // milliseconds
+let timer;
+
+function send(area) {
+  clearTimeout(timer);
+  area.dispatchEvent(new KeyboardEvent("keydown", { key: "Enter", ctrlKey: true, bubbles: true, cancelable: true }));
+}
+
+function typed({ target, isComposing }) {
+  if (!target.matches?.(BOX)) return;
+  clearTimeout(timer);
+  if (!isComposing) timer = setTimeout(() => send(target), PAUSE); // a Chinese word half spelled is no text yet
+}
+
+function pressed(event) {
+  const plain = event.key === "Enter" && !event.shiftKey && !event.ctrlKey && !event.metaKey && !event.isComposing;
+  if (!plain || !event.target.matches?.(BOX)) return;
+  event.preventDefault();
+  event.stopPropagation();
+  send(event.target);
+}
+
+export default function () {
+  document.addEventListener("input", typed);
+  document.addEventListener("compositionend", typed);
+  document.addEventListener("keydown", pressed, true);
+  return () => {
+    clearTimeout(timer);
+    document.removeEventListener("input", typed);
+    document.removeEventListener("compositionend", typed);
+    document.removeEventListener("keydown", pressed, true);
+  };
+}

@@ -1,0 +1,57 @@
+"""The attention explorer: a component that draws in the browser, and what it tells of the choices made there."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from encoder import packing
+from pages.shared import prose, state, traces
+from pages.shared.columns import Column
+
+# In this order they stand in one function: assets/explorer/frame.js says why.
+FILES = ("payload", "lenses", "paint", "atlas", "large", "save", "controls", "side", "explorer")
+CHOICES = (
+    *("layer", "layer_b", "head", "head_b", "pins", "pins_b", "more", "more_b", "words", "hide", "together"),
+    *("layout", "weights", "over", "part", "renorm", "top", "minus", "sort", "least"),
+)
+KEY, TOLD, TAKEN = "explorer", "explorer.told", "explorer.taken"
+
+
+def program() -> str:
+    """The component's JavaScript, one text."""
+    files = "\n".join(prose.asset(str(Path("explorer", f"{name}.js"))) for name in FILES)
+    return prose.asset("explorer/frame.js").replace("/* files */", files)
+
+
+_explorer = st.components.v2.component("explorer", js=program(), css=prose.asset("explorer/explorer.css"))
+
+
+def show(columns: Sequence[Column]) -> None:
+    """All heads of all layers of the models that have read the text; everything else happens in the browser."""
+    if not columns:
+        return
+    models = [traces.packed(column.side) for column in columns]
+    _explorer(key=KEY, data=packing.message(models, _told()), on_choice_change=_chosen)
+
+
+def _told() -> dict[str, Any]:
+    """The choices that the message names.
+
+    While the browser's own are the newest they stay what they were: an equal message is not sent again.
+    """
+    now = {name: state.get(name) for name in CHOICES}
+    if KEY not in st.session_state or now != st.session_state.get(TAKEN):
+        turn = st.session_state.get(TOLD, {"turn": 0})["turn"] + 1  # back to what was told before is news too
+        st.session_state[TOLD], st.session_state[TAKEN] = {**now, "turn": turn}, now
+    told: dict[str, Any] = st.session_state[TOLD]
+    return told
+
+
+def _chosen() -> None:
+    chosen = st.session_state[KEY]["choice"]
+    if not isinstance(chosen, dict):
+        return
+    state.take({name: chosen[name] for name in CHOICES if name in chosen})
+    st.session_state[TAKEN] = {name: state.get(name) for name in CHOICES}

@@ -1,0 +1,189 @@
+"""The attention explorer: its bytes beside BertViz's, its first picture beside the echo app's, and its frames."""
+
+import os
+import statistics
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from encoder import packing
+from tests.bench import texts
+from tests.bench.clock import milliseconds, spread
+from tests.bench.report import Row
+from tests.bench.server import APP, ECHO, serve
+from tests.browser import launch
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, CDPSession, Page
+
+    from encoder.models import Model
+    from encoder.trace import Trace
+
+TURNS = 9  # texts typed
+PATIENCE = 90_000  # milliseconds
+LARGE = "twelve-by-twelve"  # a random model with as many layers and heads as BERT base
+
+# Types a text as the browser would, presses Ctrl+Enter (or waits for the pause), and counts until it is painted.
+ASK = """async ([box, text, enter, painted]) => {
+  const area = document.querySelector(box);
+  const isPainted = new Function("text", `return ${painted}`);
+  Object.getOwnPropertyDescriptor(HTMLTextAreaElement.prototype, "value").set.call(area, text);
+  area.dispatchEvent(new Event("input", { bubbles: true }));
+  await new Promise((done) => setTimeout(done, enter ? 30 : 0));
+  const start = performance.now();
+  if (enter) area.dispatchEvent(new KeyboardEvent("keydown", { key: "Enter", ctrlKey: true, bubbles: true }));
+  while (!isPainted(text)) await new Promise(requestAnimationFrame);
+  await new Promise(requestAnimationFrame);
+  return performance.now() - start;
+}"""
+EXPLORER = "[...document.querySelectorAll('*')].find((one) => one.shadowRoot?.querySelector('.explorer'))?.shadowRoot"
+# Both sentences end in the text's last words, and both atlases have been drawn for them.
+ATLASES = f"""(() => {{
+  const root = {EXPLORER};
+  if (!root) return false;
+  const words = text.toLowerCase().replace(/[^a-z]/g, "");
+  const said = [...root.querySelectorAll(".sentence")].map((one) => one.textContent.replace(/[^a-z]/g, ""));
+  const drawn = [...root.querySelectorAll("canvas.heads")].map((one) => Boolean(one.dataset.drawn));
+  return said.length === 2 && said.every((one) => one.includes(words)) && drawn.every(Boolean);
+}})()"""
+# From here on the explorer writes down how long each stretch of its script takes.
+LISTEN = f"() => {{ const root = {EXPLORER}; root.querySelector('.explorer').slices = window.slices = []; }}"
+ECHOED = "[...document.querySelectorAll('[data-testid=stText]')].some((one) => one.textContent === text)"
+
+
+def rows() -> Iterator[Row]:
+    """Bytes ÷ BertViz's, Enter → painted ÷ the echo app's, script a frame, and a text of 512 tokens."""
+    from playwright.sync_api import sync_playwright
+
+    from encoder.models import load
+
+    yield from _bytes(load("minilm"))
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        _save_large(Path(folder) / LARGE)
+        os.environ["ENCODER_LENS_MODELS"] = folder
+        browser = launch(playwright)
+        try:
+            with serve(APP) as ours, serve(ECHO) as echo:
+                yield from _painted(browser, ours.url, echo.url)
+                yield from _frames(browser, ours.url)
+                yield from _long(browser, ours.url)
+        finally:
+            browser.close()
+            del os.environ["ENCODER_LENS_MODELS"]
+
+
+def _bytes(model: "Model") -> Iterator[Row]:
+    for tokens in (32, 64, 128):
+        trace = model.trace(texts.of_tokens(tokens), None, tokens)
+        ours = len(packing.message([packing.pack("a", trace, 0)], {})) / 1e3
+        name = f"one model's attention, {tokens} tokens ÷ BertViz's head view"
+        yield Row("explorer", name, ours, _bertviz(trace) / 1e3, unit="kB", target=0.025)
+
+
+def _bertviz(trace: "Trace") -> int:
+    """Bytes of the HTML that BertViz itself makes of a trace."""
+    import torch
+    from bertviz import head_view
+
+    attention = [torch.tensor(layer.attention)[None] for layer in trace.layers]
+    return len(head_view(attention, list(trace.tokens.text), html_action="return").data.encode())
+
+
+def _painted(browser: "Browser", ours: str, echo: str) -> Iterator[Row]:
+    fresh = texts.never_seen(seed=5, words=61)  # 64 tokens with the full stop, [CLS] and [SEP]
+    here, there = _page(browser, f"{ours}/attention-heads"), _page(browser, echo)
+    _ready(here)
+    there.wait_for_selector("textarea")
+    took: dict[str, list[float]] = {"ours": [], "echo": [], "typed": []}  # seconds
+    for _ in range(TURNS + 1):
+        box = ".st-key-pick-text textarea"
+        took["ours"].append(here.evaluate(ASK, [box, next(fresh), True, ATLASES]) / 1e3)
+        took["echo"].append(there.evaluate(ASK, ["textarea", next(fresh), True, ECHOED]) / 1e3)
+        took["typed"].append(here.evaluate(ASK, [box, next(fresh), False, ATLASES]) / 1e3)
+    took = {name: some[1:] for name, some in took.items()}  # the first ones fetch scripts
+    mine, theirs = milliseconds(took["ours"]), milliseconds(took["echo"])
+    note = spread(took["ours"], took["echo"])
+    yield Row("explorer", "Enter → both atlases painted, 64 tokens ÷ echo", mine, theirs, target=3, note=note)
+    yield Row("explorer", "last key → the same, with the pause of 250 ms", milliseconds(took["typed"]))
+    here.context.close()
+    there.context.close()
+
+
+def _frames(browser: "Browser", url: str) -> Iterator[Row]:
+    text = texts.of_tokens(128).replace(" ", "+")
+    page = _page(browser, f"{url}/attention-heads?a={LARGE}&b={LARGE}&text={text}")
+    received: list[float] = []
+    _ready(page)
+    page.wait_for_timeout(1_500)
+    acts: dict[str, Callable[[], Any]] = {
+        "head": lambda: page.keyboard.press("ArrowRight"),
+        "layer": lambda: page.keyboard.press("ArrowDown"),
+        "hover": lambda: page.locator("canvas.large").first.hover(position={"x": 150, "y": 150 + len(received) % 40}),
+        "mean of a layer": lambda: page.locator("select[name=over]").select_option("mean"),
+        "norm-weighted": lambda: page.locator("select[name=weights]").select_option("norm"),
+        "whole words": lambda: page.locator("input[name=words]").click(),
+        "threshold": lambda: page.locator("input[name=top]").fill(str(90 - len(received) % 40)),
+        "lines": lambda: page.locator("select[name=layout]").select_option("lines"),
+        "rollout": lambda: page.locator("select[name=weights]").select_option("rollout"),
+    }
+    worst: dict[str, list[float]] = {}
+    page.locator(".explorer").focus()
+    for name, act in acts.items():
+        for _ in range(5):
+            page.evaluate(LISTEN)
+            act()
+            page.wait_for_timeout(250)
+            slices = page.evaluate("() => window.slices")
+            received.append(len(slices))
+            worst.setdefault(name, []).extend(slices or [0.0])
+            if name in ("head", "layer"):
+                page.locator(".explorer").focus()
+    for name, slices in worst.items():
+        note = f"worst {max(slices):.1f} ms, {len(slices)} frames"
+        middle = statistics.quantiles(slices, n=20)[-1] if len(slices) > 1 else slices[0]
+        yield Row("explorer", f"script a frame, 128 × 12 × 12, both sides: {name}, p95", middle, target=16, note=note)
+    page.context.close()
+
+
+def _long(browser: "Browser", url: str) -> Iterator[Row]:
+    text = texts.of_tokens(512).replace(" ", "+")
+    wire: list[int] = []
+    page = _page(browser, "about:blank")
+    page.on("websocket", lambda socket: socket.on("framereceived", lambda data: wire.append(len(data))))
+    page.goto(f"{url}/attention-heads?b={LARGE}&show=b&limit=512&text={text}")
+    _ready(page)
+    page.wait_for_timeout(3_000)
+    session = page.context.new_cdp_session(page)
+    yield Row("explorer", "512 × 12 × 12: sent", sum(wire) / 1e6, unit="MB", target=60)
+    yield Row("explorer", "512 × 12 × 12: heap of the tab", _heap(session), unit="MB", target=250)
+    page.context.close()
+
+
+def _heap(session: "CDPSession") -> float:
+    """Megabytes of the tab's JavaScript and of the arrays that it holds, after a collection."""
+    session.send("HeapProfiler.collectGarbage")
+    usage = session.send("Runtime.getHeapUsage")
+    return float(usage["usedSize"] + usage.get("embedderHeapUsedSize", 0) + usage.get("backingStorageSize", 0)) / 1e6
+
+
+def _page(browser: "Browser", address: str) -> "Page":
+    page = browser.new_context(viewport={"width": 1280, "height": 720}).new_page()
+    page.set_default_timeout(PATIENCE)
+    page.goto(address)
+    return page
+
+
+def _ready(page: "Page") -> None:
+    page.wait_for_selector("canvas.heads[data-drawn]")
+
+
+def _save_large(folder: Path) -> None:
+    """A random BERT of 12 layers and 12 heads, narrow, as the explorer sees only its attention."""
+    from transformers import BertConfig, BertModel
+
+    from encoder.catalogue import minilm_folder
+
+    config = BertConfig(num_hidden_layers=12, num_attention_heads=12, hidden_size=192, intermediate_size=192)
+    BertModel(config, add_pooling_layer=False).save_pretrained(folder)
+    (folder / "tokenizer.json").write_bytes((minilm_folder() / "tokenizer.json").read_bytes())

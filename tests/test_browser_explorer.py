@@ -1,0 +1,714 @@
+"""The attention explorer in a real Chromium: what it draws, says, keeps and gives away, held against the traces."""
+
+import csv
+import io
+import math
+import re
+import shutil
+import struct
+from dataclasses import dataclass, replace
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from playwright.sync_api import expect
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
+
+from encoder import measures
+from encoder.heads import MEASURES
+from encoder.packing import codes, weights
+from encoder.views import origins, whole_words, without_special
+from tests.screen import asked, explorer, labels, settle
+
+pytestmark = pytest.mark.browser
+
+SHORT, TEXT, PAIR = "Dogs bark.", "The dendrochronologist sat down.", "Unbelievable, she said."
+# 62 tokens, none of them twice in the first part: more than a thumbnail has cells, too many for numbers in the map.
+LONG = "When the old dog by the gate saw two cats, it got up, barked once at them both and lay down again. " * 3
+
+INK = {"a": (0, 114, 178), "b": (213, 94, 0)}
+APART = {"together": 0, "layer": 2, "head": 3, "layer_b": 5, "head_b": 11}  # on the left and on the right
+PLACES = {"a": (1, 2), "b": (4, 10)}  # the same, from 0
+
+# What the row of lenses can be set to, one after the other on one page, and what NumPy makes of it.
+LENSES = (
+    {},
+    {"words": True},
+    {"words": False, "hide": True},
+    {"renorm": True},
+    {"hide": False, "renorm": False, "top": 60},
+    {"top": 1},
+    {"top": 100, "part": "aa"},
+    {"part": "ab"},
+    {"part": "ba"},
+    {"part": "bb", "renorm": True},
+    {"part": "all", "renorm": False, "over": "mean"},
+    {"over": "max"},
+    {"over": "max", "words": True, "hide": True},
+    {"over": "one", "words": False, "hide": False, "weights": "norm"},
+    {"weights": "norm", "over": "mean", "words": True, "hide": True, "renorm": True, "top": 75, "part": "ab"},
+    {"over": "one", "hide": False, "renorm": False, "top": 100, "part": "all", "words": False, "weights": "rollout"},
+    {"words": True, "hide": True},
+)
+USUAL = {"weights": "raw", "over": "one", "part": "all", "words": False, "hide": False, "renorm": False, "top": 100}
+
+WORDS = ("The", "dendrochronologist", "sat", "down.")
+HOSTILE = ("</script><script>window.hacked=1</script>", "<img/src=x/onerror='window.hacked=1'>", "]]>--><!--")
+OF_WORDS = "a model of words"
+
+
+@pytest.fixture(scope="module")
+def of_words(models_folder):
+    """A tiny model that leaves words whole which others cut, those too that would like to be programs."""
+    from encoder.models import load
+    from tests.tiny import tiny_network
+
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    vocabulary = {word: number for number, word in enumerate([*special, *WORDS, *HOSTILE])}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    tokenizer.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
+    tokenizer.add_special_tokens(special)
+    tiny_network("bert").save_pretrained(models_folder / OF_WORDS)
+    tokenizer.save(str(models_folder / OF_WORDS / "tokenizer.json"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ENCODER_LENS_MODELS", str(models_folder))
+        yield load(OF_WORDS)
+    shutil.rmtree(models_folder / OF_WORDS)
+
+
+# ---- pictures
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("text", [SHORT, TEXT, LONG], ids=["short", "middle", "long"])
+def test_every_cell_of_the_large_map_has_the_colour_of_its_weight(visitor, scratch, minilm, text, dark):
+    page = explore(visitor(dark=dark), text, **APART, pins=1, pins_b=1)
+    for side, model in (("a", scratch), ("b", minilm)):
+        layer, head = PLACES[side]
+        attention = told(model.trace(text)).layers[layer].attention[head]
+        grid = grid_of(page, side, len(attention))
+        cells = [(row, column) for row in range(len(attention)) for column in range(len(attention))]
+        seen = pixels(explorer(page, side).locator("canvas.large"), [grid.inside(*cell) for cell in cells])
+        white = paper(page)
+        assert seen == [colour(attention[cell], INK[side], white) for cell in cells]
+
+
+@pytest.mark.parametrize("text", [SHORT, TEXT, LONG], ids=["short", "middle", "long"])
+def test_every_cell_of_a_thumbnail_has_the_colour_of_the_largest_weight_it_stands_for(visitor, scratch, minilm, text):
+    more = {"more": "1.1-4.4", "more_b": "1.1-6.12"}
+    page = explore(visitor(), text, **APART, **more, layout="lines")
+    for side, model, places in (
+        ("a", scratch, [PLACES["a"], (0, 0), (3, 3)]),
+        ("b", minilm, [PLACES["b"], (0, 0), (5, 11)]),
+    ):
+        rings = explorer(page, side).locator(".ring")
+        expect(rings).to_have_count(3)
+        for ring, (layer, head) in zip(rings.all(), places, strict=True):
+            small = measures.coarse(told(model.trace(text)).layers[layer].attention[head], 24)
+            x, y, tile = ring.evaluate("ring => ['left', 'top', 'width'].map((name) => parseFloat(ring.style[name]))")
+            points = [(i, j) for i in inner(tile - 4, len(small)) for j in inner(tile - 4, len(small))]
+            seen = pixels(explorer(page, side).locator("canvas.heads"), [(x + 2 + j, y + 2 + i) for i, j in points])
+            at = [
+                (int((i + 0.5) * len(small) / (tile - 4)), int((j + 0.5) * len(small) / (tile - 4))) for i, j in points
+            ]
+            assert seen == [colour(small[cell], INK[side], (255, 255, 255)) for cell in at]
+            assert len(set(at)) > 0.6 * small.size
+
+
+def test_hovering_a_cell_says_both_tokens_and_the_weight_to_the_digits_of_the_trace(visitor, scratch, minilm):
+    page = explore(visitor(), TEXT, **APART, pins=1, pins_b=1)
+    for side, model in (("a", scratch), ("b", minilm)):
+        trace = model.trace(TEXT)
+        layer, head = PLACES[side]
+        attention, names = trace.layers[layer].attention[head], labels(trace)
+        grid = grid_of(page, side, len(attention))
+        for row, column in ((0, 0), (0, 10), (3, 7), (10, 1), (6, 2), np.unravel_index(attention.argmin(), (11, 11))):
+            hover(page, side, *grid.inside(row, column))
+            words = f"from {names[row]} to {names[column]}: {digits(attention[row, column])}"
+            expect(said(page, side)).to_have_text(words)
+
+
+def test_lines_are_drawn_for_every_weight_of_a_hundredth_or_more(visitor, scratch, minilm):
+    page = explore(visitor(), TEXT, **APART, layout="lines")
+    drawn = ElementTree.fromstring(save(page, "SVG").read_text())
+    paths = drawn.iter("{http://www.w3.org/2000/svg}path")
+    count = sum(path.get("d").count("M") for path in paths)
+    assert count == sum(
+        int((told(model.trace(TEXT)).layers[layer].attention[head].astype(np.float64) >= 0.01).sum())
+        for model, (layer, head) in ((scratch, PLACES["a"]), (minilm, PLACES["b"]))
+    )
+
+
+# ---- lenses
+
+
+def test_every_lens_shows_what_numpy_makes_of_the_trace(visitor, scratch, minilm):
+    page = explore(visitor(), TEXT, pair=PAIR, **APART)
+    lens = dict(USUAL)
+    for change in LENSES:
+        lens |= change
+        choose(page, **change)
+        expect(explorer(page, "a").locator(".stage")).to_be_visible()
+        expect(explorer(page, "b").locator(".stage")).to_be_visible()
+        shown = numbers(page)
+        assert len(shown) == 2, lens
+        for (rows, columns, found), side, model in zip(shown.values(), "ab", (scratch, minilm), strict=True):
+            wanted_rows, wanted_columns, wanted = through(lens, model.trace(TEXT, PAIR), *PLACES[side])
+            assert (rows, columns) == (wanted_rows, wanted_columns), lens
+            close = 4e-4 if lens["weights"] == "norm" else 1.5e-4  # shares of products of two rounded numbers
+            np.testing.assert_allclose(found, wanted, atol=close, err_msg=f"{side}: {lens}")
+
+
+def test_left_minus_right_is_shown_where_both_have_the_same_tokens(visitor, of_words, minilm):
+    page = explore(visitor(), TEXT, a=OF_WORDS, together=0, layer=2, head=3, layer_b=5, head_b=11, minus=1)
+    left = told(of_words.trace(TEXT)).layers[1].attention[2]  # [CLS] The dendrochronologist sat down. [SEP]
+    right = told(minilm.trace(TEXT)).layers[4].attention[10]  # [CLS] the den ##dro … sat down . [SEP]
+    ((rows, columns, found),) = numbers(page).values()
+    assert rows == columns == ["[CLS]", "The", "sat", "[SEP]"]
+    mine, theirs = np.ix_([0, 1, 3, 5], [0, 1, 3, 5]), np.ix_([0, 1, 7, 10], [0, 1, 7, 10])
+    np.testing.assert_allclose(found, left[mine] - right[theirs], atol=1.5e-4)
+    choose(page, words=True)
+    expect(page.locator(".between canvas")).to_be_visible()
+    ((rows, _, found),) = numbers(page).values()
+    assert rows == ["[CLS]", "The", "dendrochronologist", "sat", "[SEP]"]
+    _, _, right = through(USUAL | {"words": True}, minilm.trace(TEXT), 4, 10)
+    mine, theirs = np.ix_([0, 1, 2, 3, 5], [0, 1, 2, 3, 5]), np.ix_([0, 1, 2, 3, 6], [0, 1, 2, 3, 6])
+    np.testing.assert_allclose(found, left[mine] - right[theirs], atol=1.5e-4)
+
+
+def test_sorting_by_a_measure_puts_the_head_with_the_most_of_it_first(visitor, minilm):
+    page = explore(visitor(), TEXT)
+    choose(page, sort="previous")
+    values = MEASURES["previous"].of(minilm.trace(TEXT))
+    layer, head = (int(place) + 1 for place in np.unravel_index(values.argmax(), values.shape))
+    canvas = explorer(page, "b").locator("canvas.heads")
+    canvas.hover(position={"x": 8, "y": 8})
+    expect(canvas).to_have_attribute("title", re.compile(rf"^layer {layer}, head {head}\b.* · {values.max():.3f}$"))
+    canvas.click(position={"x": 8, "y": 8})
+    expect_at(page, "b", layer, head)
+
+
+# ---- keys, pointer, touch
+
+
+def test_arrows_move_through_layers_and_heads_of_both_models_and_wrap_around(visitor):
+    page = explore(visitor(), TEXT)
+    page.locator(".explorer").focus()
+    press(page, "ArrowDown", "ArrowRight", "ArrowRight")
+    expect_at(page, "a", 2, 3)
+    expect_at(page, "b", 2, 3)
+    press(page, "ArrowLeft", "ArrowUp", "ArrowUp")  # the right model has six layers, the left four
+    expect_at(page, "a", 4, 2)
+    expect_at(page, "b", 6, 2)
+    press(page, "ArrowLeft", "ArrowLeft", "ArrowDown")
+    expect_at(page, "a", 1, 4)
+    expect_at(page, "b", 1, 12)
+
+
+def test_space_plays_through_the_layers_until_it_is_pressed_again(visitor):
+    page = explore(visitor(), TEXT)
+    page.locator(".explorer").focus()
+    press(page, "Space")
+    for layer in (2, 3, 4):
+        expect_at(page, "b", layer, 1)
+    press(page, "Space")
+    shown = explorer(page, "b").locator(".title").text_content()
+    page.wait_for_timeout(900)  # longer than a layer stays while it plays
+    assert explorer(page, "b").locator(".title").text_content() == shown
+
+
+def test_a_question_mark_lists_the_keys_and_escape_closes_the_list(visitor):
+    page = explore(visitor(), TEXT, pins=2)
+    page.locator(".explorer").focus()
+    press(page, "?")
+    expect(page.get_by_role("dialog")).to_contain_text("play through the layers")
+    press(page, "Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(picked(page, "a")).to_have_count(1)
+    press(page, "Escape")
+    expect(picked(page, "a")).to_have_count(0)
+
+
+def test_keys_go_on_working_after_a_click_into_the_controls(visitor):
+    page = explore(visitor(), TEXT)
+    page.locator(".explorer button.help").click()
+    press(page, "ArrowDown")
+    expect_at(page, "b", 2, 1)
+
+
+def test_picked_tokens_are_summed_until_they_are_let_go(visitor, minilm):
+    page = explore(visitor(), TEXT, **APART)
+    attention = told(minilm.trace(TEXT)).layers[4].attention[10]
+    names = labels(minilm.trace(TEXT))
+    chips = explorer(page, "b").locator(".token")
+    chips.nth(7).click()
+    expect_numbers(page, "b", names, attention[7], attention[:, 7])
+    chips.nth(2).click()
+    page.mouse.move(5, 5)
+    expect(said(page, "b")).to_have_text("den + sat, summed")
+    expect_numbers(page, "b", names, attention[[2, 7]].sum(0), attention[:, [2, 7]].sum(1))
+    expect(picked(page, "a")).to_have_count(0)  # they do not move together
+    chips.nth(7).click()
+    page.mouse.move(5, 5)
+    expect(said(page, "b")).to_have_text("den")
+    page.locator(".explorer").focus()
+    press(page, "Escape")
+    expect(picked(page, "b")).to_have_count(0)
+    expect(explorer(page, "b").locator("li")).to_have_count(0)
+
+
+def test_clicking_into_the_map_picks_the_row_and_again_lets_it_go(visitor):
+    page = explore(visitor(), TEXT, pins=1, pins_b=1)
+    grid = grid_of(page, "b", 11)
+    x, y = grid.inside(7, 3)
+    large = explorer(page, "b").locator("canvas.large")
+    large.click(position={"x": x, "y": y})
+    page.mouse.move(5, 5)
+    expect(picked(page, "b")).to_have_text(["[CLS]", "sat"])
+    expect(picked(page, "a")).to_have_text(["[CLS]", "sat"])
+    large.click(position={"x": x, "y": y})
+    page.mouse.move(5, 5)
+    expect(picked(page, "b")).to_have_text(["[CLS]"])
+
+
+def test_a_token_pointed_at_lights_the_same_word_on_the_other_side_however_it_is_cut(visitor, of_words):
+    page = explore(visitor(), TEXT, a=OF_WORDS)
+    left, right = explorer(page, "a").locator(".token"), explorer(page, "b").locator(".token")
+    expect(left).to_have_text(labels(of_words.trace(TEXT)))
+    left.nth(2).hover()
+    expect(picked(page, "b")).to_have_text(["den", "##dro", "##ch", "##ron", "##ologist"])
+    right.nth(4).hover()
+    expect(picked(page, "a")).to_have_text(["dendrochronologist"])
+    right.last.hover()
+    expect(picked(page, "a")).to_have_text(["[SEP]"])
+    page.mouse.move(5, 5)
+    expect(picked(page, "a")).to_have_count(0)
+    left.nth(2).click()
+    page.mouse.move(5, 5)
+    expect(picked(page, "b")).to_have_text(["den", "##dro", "##ch", "##ron", "##ologist"])
+
+
+def test_a_shift_click_adds_a_head_to_the_lines_and_to_the_legend(visitor):
+    page = explore(visitor(), TEXT)
+    side = explorer(page, "b")
+    for layer, head in ((1, 3), (2, 9)):
+        x, y = tile(page, layer, head)
+        side.locator("canvas.heads").click(position={"x": x, "y": y}, modifiers=["Shift"])
+    expect(side.locator(".ring")).to_have_count(3)
+    expect(page.locator("select[name=layout]")).to_have_value("lines")
+    drawing = ElementTree.fromstring(save(page, "SVG").read_text())
+    legend = {
+        text.text: text.get("fill") for text in drawing.iter("{http://www.w3.org/2000/svg}text") if "●" in text.text
+    }
+    assert list(legend) == ["● 1·1", "● 1·3", "● 2·9"]
+    assert len(set(legend.values())) == 3
+    assert set(legend.values()) <= {path.get("stroke") for path in drawing.iter("{http://www.w3.org/2000/svg}path")}
+    side.locator("canvas.heads").click(position={"x": x, "y": y}, modifiers=["Shift"])
+    expect(side.locator(".ring")).to_have_count(2)
+
+
+def test_on_a_phone_a_tap_chooses_a_head_and_picks_tokens(visitor, minilm):
+    page = explore(visitor(phone=True), TEXT)
+    side = explorer(page, "b")
+    x, y = tile(page, 2, 9)
+    side.locator("canvas.heads").tap(position={"x": x, "y": y})
+    expect_at(page, "b", 2, 9)
+    attention, names = told(minilm.trace(TEXT)).layers[1].attention[8], labels(minilm.trace(TEXT))
+    side.locator(".token").nth(7).tap()
+    expect(said(page, "b")).to_have_text("sat")
+    expect_numbers(page, "b", names, attention[7], attention[:, 7])
+    grid = grid_of(page, "b", 11)
+    x, y = grid.inside(1, 4)
+    side.locator("canvas.large").tap(position={"x": x, "y": y})
+    expect(picked(page, "b")).to_have_text(["the", "sat"])
+    expect(picked(page, "a")).to_have_text(["the", "sat"])
+    side.locator(".token").nth(7).tap()
+    expect(picked(page, "b")).to_have_text(["the"])
+
+
+# ---- without the server, and back from it
+
+
+def test_everything_is_drawn_while_nothing_comes_from_the_server(visitor):
+    guest, cut, asked_for = visitor(), [], []
+
+    def connect(here):
+        server = here.connect_to_server()
+        here.on_message(lambda message: asked_for.append(message) if cut else server.send(message))
+        server.on_message(lambda message: None if cut else here.send(message))
+
+    guest.context.route_web_socket(re.compile(r".*"), connect)
+    page = explore(guest, TEXT, pair=PAIR)
+    cut.append(True)
+    large, small = (explorer(page, "b").locator(f"canvas.{name}") for name in ("large", "heads"))
+    page.locator(".explorer").focus()
+    for key in ("ArrowDown", "ArrowRight"):
+        with redrawn(page, large):
+            press(page, key)
+    changes = (
+        {"words": True}, {"hide": True}, {"renorm": True}, {"top": 50}, {"over": "mean"}, {"over": "max"},
+        {"weights": "norm"}, {"part": "ab"}, {"weights": "rollout"}, {"layout": "lines"}, {"layout": "flat"},
+    )  # fmt: skip
+    for change in changes:
+        with redrawn(page, large):
+            choose(page, **change)
+    with redrawn(page, large):
+        explorer(page, "b").locator(".token").nth(2).hover()
+    with redrawn(page, small):
+        choose(page, sort="entropy")
+    with redrawn(page, small):
+        choose(page, least=70)
+    for _ in range(100):  # what was chosen goes out once it has settled, and no answer comes
+        if not asked_for:
+            page.wait_for_timeout(50)
+    assert asked_for
+
+
+def test_a_choice_stands_in_the_address_which_opens_exactly_the_same_for_somebody_else(visitor):
+    page = explore(visitor(), TEXT, pair=PAIR)
+    page.locator(".explorer").focus()
+    press(page, "ArrowDown", "ArrowRight")
+    choose(page, words=True, renorm=True, top=80, weights="norm", layout="lines", sort="entropy", least=30)
+    explorer(page, "a").locator(".token").nth(2).click()
+    wanted = {
+        "text": TEXT, "pair": PAIR, "layer": "2", "head": "2", "words": "1", "renorm": "1", "top": "80",
+        "weights": "norm", "layout": "lines", "sort": "entropy", "least": "30",
+    }  # fmt: skip
+    page.wait_for_url(lambda url: wanted.items() <= asked(url).items() and "pins_b" in asked(url))
+    assert asked(page.url)["pins"] == asked(page.url)["pins_b"] == "3.4.5.6.7"
+    page.mouse.move(5, 5)
+    other = explore(visitor(), **asked(page.url))
+    expect(picked(other, "b")).to_have_text(["dendrochronologist"])
+    assert look(other) == look(page)
+
+
+def test_another_page_follows_the_choice_and_coming_back_keeps_it(visitor):
+    page = explore(visitor(), TEXT)
+    page.locator(".explorer").focus()
+    press(page, "ArrowDown", "ArrowDown")
+    choose(page, renorm=True, over="max")
+    explorer(page, "b").locator(".token").nth(3).click()
+    page.wait_for_url(lambda url: asked(url).get("pins") == "4" and asked(url).get("over") == "max")
+    settle(page)
+    page.mouse.move(5, 5)
+    before = look(page)
+    page.get_by_test_id("stTopNavLink").get_by_text("Feed-forward", exact=True).click()
+    settle(page)
+    for name in ("layer", "layer_b"):
+        expect(page.locator(f".st-key-pick-{name} input[type=range]")).to_have_value("3")
+    page.get_by_test_id("stTopNavLink").get_by_text("Attention", exact=True).click()
+    drawn(page)
+    expect(picked(page, "b")).to_have_text(["##dro"])
+    assert look(page) == before
+
+
+# ---- to take away
+
+
+def test_the_csv_names_the_models_heads_and_tokens_of_every_weight(visitor, scratch, minilm):
+    page = explore(visitor(), 'Say "yes, no".', **APART)
+    rows = list(csv.DictReader(io.StringIO(save(page, "CSV").read_text("utf-8-sig"), newline="")))
+    for side, model in (("a", scratch), ("b", minilm)):
+        trace = model.trace('Say "yes, no".')
+        layer, head = PLACES[side]
+        attention, names = told(trace).layers[layer].attention[head], labels(trace)
+        mine = [row for row in rows if row["model"] == trace.model.name]
+        assert [(row["layer"], row["head"]) for row in mine] == [(str(layer + 1), str(head + 1))] * len(names) ** 2
+        for row in mine:
+            i, j = int(row["from"]) - 1, int(row["to"]) - 1
+            assert (row["from token"], row["to token"]) == (names[i], names[j])
+            assert float(row["weight"]) == pytest.approx(attention[i, j], abs=6e-5)
+    assert '"' in names
+
+
+def test_the_svg_has_a_rectangle_for_every_cell_that_is_not_paper(visitor, scratch, minilm):
+    page = explore(visitor(), "A < B & C.", **APART)
+    drawing = ElementTree.fromstring(save(page, "SVG").read_text())
+    fills = [rectangle.get("fill") for rectangle in drawing.iter("{http://www.w3.org/2000/svg}rect")]
+    white = (255, 255, 255)
+    wanted = [white]
+    for side, model in (("a", scratch), ("b", minilm)):
+        layer, head = PLACES[side]
+        cells = told(model.trace("A < B & C.")).layers[layer].attention[head].ravel()
+        wanted += [found for weight in cells if (found := colour(weight, INK[side], white)) != white]
+    assert fills == ["rgb({},{},{})".format(*found) for found in wanted]
+    words = [text.text for text in drawing.iter("{http://www.w3.org/2000/svg}text")]
+    assert {"a", "<", "b", "&", "c", "[CLS]"} <= set(words)
+
+
+def test_the_png_is_twice_as_large_and_has_the_same_colours(visitor, minilm):
+    from PIL import Image
+
+    page = explore(visitor(), TEXT, show="b", layer_b=5, head_b=11, together=0, pins_b=1)
+    drawing = ElementTree.fromstring(save(page, "SVG").read_text())
+    file = save(page, "PNG")
+    size = struct.unpack(">II", file.read_bytes()[16:24])
+    assert size == tuple(pytest.approx(2 * float(drawing.get(name)), abs=1) for name in ("width", "height"))
+    grid, picture = grid_of(page, "b", 11), Image.open(file).convert("RGB")
+    attention = told(minilm.trace(TEXT)).layers[4].attention[10]
+    for cell in ((0, 0), (0, 10), (3, 7), (10, 1), (6, 2)):
+        x, y = grid.inside(*cell)
+        assert picture.getpixel((2 * x, 2 * (y + 24))) == colour(attention[cell], INK["b"], (255, 255, 255))
+
+
+def test_the_html_file_draws_and_answers_without_any_network(visitor, browser, tmp_path, minilm):
+    page = explore(visitor(), TEXT, pair=PAIR, **APART, pins=1, pins_b=1)
+    file = save(page, "HTML, works offline")
+    shutil.copy(file, tmp_path / "attention.html")
+    with browser.new_context(offline=True, viewport={"width": 1280, "height": 720}) as alone:
+        requests, complaints = [], []
+        alone.on("request", lambda request: requests.append(request.url))
+        alone.on("weberror", lambda error: complaints.append(str(error.error)))
+        alone.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+        copy = alone.new_page()
+        copy.goto((tmp_path / "attention.html").as_uri())
+        drawn(copy)
+        trace = minilm.trace(TEXT, PAIR)
+        expect_at(copy, "b", 5, 11)
+        expect(explorer(copy, "b").locator(".token")).to_have_text(labels(trace))
+        attention, grid = trace.layers[4].attention[10], grid_of(copy, "b", len(trace.tokens))
+        for row, column in ((0, 0), (2, 5), (9, 1)):
+            hover(copy, "b", *grid.inside(row, column))
+            words = f"from {labels(trace)[row]} to {labels(trace)[column]}: {digits(attention[row, column])}"
+            expect(said(copy, "b")).to_have_text(words)
+            seen = pixels(explorer(copy, "b").locator("canvas.large"), [grid.inside(row, column)])
+            assert seen == [colour(told(trace).layers[4].attention[10][row, column], INK["b"], paper(copy))]
+        copy.locator(".explorer").focus()
+        press(copy, "ArrowDown")
+        expect_at(copy, "b", 6, 11)
+        assert save(copy, "HTML, works offline").read_text().count("</script>") == 1  # a copy can copy itself
+        assert [url for url in requests if not url.startswith(("file:", "blob:"))] == []
+        assert complaints == []
+
+
+@pytest.mark.parametrize("layout", ["map", "lines"])
+def test_hostile_tokens_are_text_in_the_explorer_and_in_all_that_it_saves(visitor, browser, tmp_path, of_words, layout):
+    text = " ".join(HOSTILE)
+    trace = of_words.trace(text, HOSTILE[1])
+    assert set(HOSTILE) <= set(trace.tokens.text)
+    page = explore(visitor(), text, pair=HOSTILE[1], a=OF_WORDS, b=OF_WORDS, layout=layout)
+    shutil.copy(save(page, "HTML, works offline"), tmp_path / "hostile.html")
+    with browser.new_context(offline=True) as alone:
+        copy = alone.new_page()
+        copy.goto((tmp_path / "hostile.html").as_uri())
+        for where in (page, copy):
+            drawn(where)
+            chips = explorer(where, "a").locator(".token")
+            expect(chips).to_have_text(labels(trace))
+            chips.nth(1).hover()
+            chips.nth(1).click()
+            where.mouse.move(1, 1)
+            expect(said(where, "a")).to_have_text(labels(trace)[1])
+            expect(explorer(where, "a").locator("li")).not_to_have_count(0)
+            assert where.evaluate("window.hacked") is None
+            assert where.locator("[onerror], img[src=x]").count() == 0
+    drawing = ElementTree.fromstring(save(page, "SVG").read_text())
+    assert {part.tag.split("}")[1] for part in drawing.iter()} <= {"svg", "g", "rect", "text", "path"}
+
+
+# ---- what the tests do
+
+
+def explore(guest, text, **choices):
+    """The explorer's page, with everything drawn."""
+    page = guest.open("/attention-heads", text=text, **choices)
+    drawn(page)
+    return page
+
+
+def drawn(page):
+    """Wait until all thumbnails are there."""
+    both = page.locator(".explorer[data-ready] .side")
+    expect(page.locator(".explorer canvas.heads[data-drawn]").first).to_be_visible()
+    expect(page.locator(".explorer canvas.heads[data-drawn]")).to_have_count(both.count())
+    if not page.url.startswith("file:"):
+        settle(page)
+
+
+def choose(page, **lens):
+    """Set lenses in their row, as a person would."""
+    for name, value in lens.items():
+        field = page.locator(f".explorer .controls [name={name}]")
+        if isinstance(value, bool):
+            field.set_checked(value)
+        elif isinstance(value, int):
+            field.fill(str(value))
+        else:
+            field.select_option(value)
+
+
+def press(page, *keys):
+    for key in keys:
+        page.keyboard.press(key)
+
+
+def save(page, kind):
+    """The file that the Save menu gives."""
+    page.locator(".save summary").click()
+    with page.expect_download() as download:
+        page.locator(".save").get_by_role("button", name=kind, exact=True).click()
+    return download.value.path()
+
+
+def hover(page, side, x, y):
+    explorer(page, side).locator("canvas.large").hover(position={"x": x, "y": y})
+
+
+def said(page, side):
+    return explorer(page, side).locator(".caption:not(.title)")
+
+
+def picked(page, side):
+    return explorer(page, side).locator(".token.picked")
+
+
+def tile(page, layer, head):
+    """A point within the small map of a head on the right, from where the chosen one is: layer and head from 1."""
+    ring = explorer(page, "b").locator(".ring").first
+    x, y, width = ring.evaluate("ring => ['left', 'top', 'width'].map((name) => parseFloat(ring.style[name]))")
+    expect_at(page, "b", 1, 1)
+    return x + (head - 1) * width + 5, y + (layer - 1) * (width + 10) + 8
+
+
+def expect_at(page, side, layer, head):
+    """That head is the large one."""
+    expect(explorer(page, side).locator(".title")).to_have_text(re.compile(rf": layer {layer}, head {head}\b"))
+
+
+def expect_numbers(page, side, names, reads, is_read):
+    """The two lists of five, what is read and who reads, with their sums."""
+    items = explorer(page, side).locator("li")
+    wanted = [
+        place for sums in (reads, is_read) for place in zip(np.argsort(-sums, kind="stable")[:5], sums, strict=False)
+    ]
+    lists = [[(names[i], sums[i]) for i in np.argsort(-sums, kind="stable")[:5]] for sums in (reads, is_read)]
+    expect(items).to_have_count(len(wanted))
+    expect(items.locator("bdi")).to_have_text([name for part in lists for name, _ in part])
+    shown = [float(number) for number in items.locator("span").all_text_contents()]
+    np.testing.assert_allclose(shown, [weight for part in lists for _, weight in part], atol=6e-4)
+
+
+class redrawn:  # noqa: N801 - it reads as a word: with redrawn(page, canvas)
+    """Within it the canvas gets another picture."""
+
+    def __init__(self, page, canvas):
+        self.page, self.canvas = page, canvas
+
+    def __enter__(self):
+        self.before = self.canvas.evaluate("canvas => canvas.toDataURL()")
+
+    def __exit__(self, *error):
+        if error == (None, None, None):
+            changed = "([canvas, before]) => canvas.toDataURL() !== before"
+            self.page.wait_for_function(changed, arg=[self.canvas.element_handle(), self.before])
+
+
+def look(page):
+    """All pictures of the explorer, and all its words."""
+    return page.locator(".explorer").evaluate(
+        "frame => [frame.innerText, ...[...frame.querySelectorAll('canvas')].map((canvas) => canvas.toDataURL())]"
+    )
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Where the cells of a large map are on its canvas."""
+
+    left: float
+    top: float
+    cell: float
+
+    def inside(self, row, column):
+        """A point of a cell, beside the number that stands in the middle of a large one."""
+        part = 0.12 if self.cell > 20 else 0.5
+        return math.floor(self.left + self.cell * (column + part)), math.floor(self.top + self.cell * (row + part))
+
+
+def grid_of(page, side, count):
+    """Of a map where a token is picked: the mark over its row ends with the last column."""
+    mark = explorer(page, side).locator(".mark").first
+    place = mark.evaluate("mark => ['width', 'top', 'height'].map((name) => parseFloat(mark.style[name]))")
+    row = explorer(page, side).locator(".token").evaluate_all("all => all.findIndex((one) => one.matches('.picked'))")
+    width, top, cell = place
+    return Grid(width - cell * count, top - cell * row, cell)
+
+
+def inner(tile, count):
+    """Pixels of a thumbnail that lie well within one cell."""
+    return [pixel for pixel in range(int(tile)) if 0.15 < (pixel + 0.5) * count / tile % 1 < 0.85]
+
+
+def pixels(canvas, points):
+    """Colours of a canvas."""
+    read = """(canvas, points) => {
+      const pen = canvas.getContext("2d");
+      const { data, width } = pen.getImageData(0, 0, canvas.width, canvas.height);
+      return points.map(([x, y]) => [...data.slice(4 * (y * width + x), 4 * (y * width + x) + 3)]);
+    }"""
+    return [tuple(found) for found in canvas.evaluate(read, points)]
+
+
+def paper(page):
+    """The background of the page."""
+    colour = page.locator(".explorer").evaluate("frame => getComputedStyle(frame).backgroundColor")
+    return tuple(map(int, re.findall(r"\d+", colour)))
+
+
+def colour(weight, ink, paper):
+    """From the paper to the ink, as far as the root of the weight, in 255 steps."""
+    way = math.floor(255 * math.sqrt(weight) + 0.5) / 255
+    return tuple(math.floor(low + (high - low) * way + 0.5) for low, high in zip(paper, ink, strict=True))
+
+
+def digits(weight):
+    return f"{weight:.4f}" if weight < 0.00995 else f"{weight:.3f}"
+
+
+def told(trace):
+    """The trace with weights as the browser gets them: rounded to the digits shown (tests/test_packing.py)."""
+    layers = [replace(layer, attention=weights(codes(layer.attention))) for layer in trace.layers]
+    return replace(trace, layers=tuple(layers))
+
+
+def numbers(page):
+    """What a CSV holds: for each model its tokens from and to, and the [from, to] weights shown."""
+    found = {}
+    for row in csv.DictReader(io.StringIO(save(page, "CSV").read_text("utf-8-sig"), newline="")):
+        rows, columns, values = found.setdefault(row["model"], ({}, {}, []))
+        rows[int(row["from"])], columns[int(row["to"])] = row["from token"], row["to token"]
+        values.append(float(row["weight"]))
+    return {
+        model: (list(rows.values()), list(columns.values()), np.reshape(values, (len(rows), len(columns))))
+        for model, (rows, columns, values) in found.items()
+    }
+
+
+def through(lens, trace, layer, head):
+    """Labels from and to and [from, to] what a lens shows of a head, made of measures and views."""
+    trace = told(trace)
+    attention = np.stack([each.attention for each in trace.layers])
+    if lens["weights"] == "rollout":
+        attention, head = measures.rollout(attention)[:, None], 0
+    elif lens["weights"] == "norm":
+        attention = measures.norm_weighted(attention, np.stack([each.value_size for each in trace.layers]))
+        attention = attention / attention.sum(-1, keepdims=True)
+    over = "one" if lens["weights"] == "rollout" else lens["over"]
+    one = {"one": attention[layer, head], "mean": attention[layer].mean(0), "max": attention[layer].max(0)}[over]
+    seen = replace(trace, layers=(replace(trace.layers[layer], attention=one[None]),))
+    seen = whole_words(seen) if lens["words"] else seen
+    seen = without_special(seen) if lens["hide"] else seen
+    rows, columns = (
+        [i for i in range(len(seen.tokens)) if lens["part"] == "all" or seen.tokens.segment[i] == "ab".index(letter)]
+        for letter in lens["part"][:2]
+    )
+    values = seen.layers[0].attention[0][np.ix_(rows, columns)].astype(np.float64)
+    if lens["renorm"]:
+        values = values / values.sum(-1, keepdims=True)
+    descending = -np.sort(-values, -1)
+    held = np.cumsum(descending, -1) - descending  # by the larger ones
+    needed = held < lens["top"] / 100 * values.sum(-1, keepdims=True) - 1e-6
+    least = np.where(needed, descending, np.inf).min(-1, keepdims=True)
+    names = labels(seen)
+    assert len(names) == len(origins(trace.tokens, lens["words"], lens["hide"]))
+    return [names[i] for i in rows], [names[i] for i in columns], np.where(values >= least, values, 0)

@@ -1,0 +1,175 @@
+"""Weights in few bytes: what a browser unpacks is the trace, rounded as it is shown."""
+
+import json
+import zlib
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from encoder import heads, measures
+from encoder.packing import FINE, MOST, SMALL, THUMBNAIL, codes, is_whole, message, pack, weights
+from tests.synthetic import HEADS, HOSTILE, LAYERS, attention, reading
+
+LONG = ("so", "it", "goes", ",") * 210  # with [CLS] and [SEP] 842 tokens: too many for 2 layers of 3 heads at once
+
+
+@pytest.fixture(scope="module")
+def long():
+    """A reading of which the browser gets a layer at a time."""
+    return reading(*LONG)
+
+
+def test_a_weight_comes_back_within_half_a_step():
+    sent = np.concatenate([spread(), attention(40, tokens=21).ravel()])
+    step = np.where(sent < 0.00995, 1e-4, 1e-3)
+    assert (abs(weights(codes(sent)) - sent) <= step / 2 + 1e-7).all()
+
+
+def test_a_weight_is_shown_with_exactly_the_digits_of_the_trace():
+    sent = np.concatenate([spread(), attention(40, tokens=21).ravel()])
+    assert [digits(weight) for weight in weights(codes(sent))] == [digits(weight) for weight in sent]
+
+
+def test_every_code_stands_for_a_weight_of_its_own_and_larger_codes_for_larger_weights():
+    every = np.arange(SMALL + 836, dtype=np.uint16)
+    assert (np.diff(weights(every)) > 0).all()
+    np.testing.assert_array_equal(codes(weights(every)), every)
+    assert weights(every)[[0, FINE - 1, FINE, -1]].tolist() == pytest.approx([0, 0.0099, 0.01, 1])
+
+
+@pytest.mark.parametrize("pair", [(), ("yes", "no", "##pe")], ids=["one sentence", "two"])
+def test_a_browser_unpacks_every_weight_of_every_head(pair):
+    trace = reading(pair=pair)
+    packed = pack("a", trace, 0)
+    (all_heads,), sizes = unpacked(packed)
+    sent = np.stack([layer.attention for layer in trace.layers])
+    np.testing.assert_array_equal(all_heads.reshape(sent.shape), weights(codes(sent)))
+    expected = np.stack([layer.value_size for layer in trace.layers])
+    longest = expected.max(-1, keepdims=True)
+    np.testing.assert_allclose(sizes / 65_535, expected / longest, atol=1 / 65_535)
+
+
+def test_large_weights_stand_in_a_list_of_their_own():
+    trace = reading()
+    sent = np.stack([layer.attention for layer in trace.layers])
+    packed = pack("a", trace, 0)
+    (block,) = packed.header["blocks"]
+    assert block == {"count": LAYERS * HEADS, "side": 5, "larges": int((codes(sent) >= SMALL).sum())}
+    assert 0 < block["larges"] < sent.size
+    small = np.frombuffer(zlib.decompress(packed.body), np.uint8)[-sent.size :]
+    np.testing.assert_array_equal(small == SMALL, codes(sent).ravel() >= SMALL)
+
+
+def test_the_header_says_who_read_what():
+    trace = reading(*HOSTILE, pair=("yes",))
+    header = pack("b", trace, 0).header
+    count = len(trace.tokens)
+    assert (header["side"], header["layers"], header["heads"], header["layer"]) == ("b", LAYERS, HEADS, None)
+    assert (header["word"], header["segment"]) == (trace.tokens.word.tolist(), trace.tokens.segment.tolist())
+    assert header["special"] == [int(special) for special in trace.tokens.special]
+    assert header["span"] == trace.tokens.span.ravel().tolist()
+    assert len(header["tokens"]) == count
+    assert all(name.isprintable() and 1 <= len(name) <= 24 for name in header["tokens"])
+    assert header["roles"] == tuple(role for layer in heads.roles(trace) for role in layer)
+    for name, measure in heads.MEASURES.items():
+        np.testing.assert_allclose(np.array(header["measures"][name]) / 1000, measure.of(trace).ravel(), atol=0.0006)
+
+
+def test_a_long_text_gives_small_maps_of_all_heads_and_one_layer_whole(long):
+    assert not is_whole(long)
+    packed = pack("a", long, 1)
+    assert packed.header["layer"] == 1
+    small, whole = unpacked(packed)[0]
+    sent = np.stack([layer.attention for layer in long.layers])
+    np.testing.assert_array_equal(whole, weights(codes(sent[1])))
+    heads_of, edge = sent.reshape(-1, *whole.shape[1:]), [cell * len(long.tokens) // THUMBNAIL for cell in range(25)]
+    for row, column in ((0, 0), (7, 23), (11, 12), (23, 23)):
+        block = heads_of[:, edge[row] : edge[row + 1], edge[column] : edge[column + 1]]
+        np.testing.assert_array_equal(small[:, row, column], weights(codes(block.max((-1, -2)))))
+
+
+def test_a_text_is_whole_up_to_the_most_weights_that_go_at_once():
+    trace = reading()
+    many = MOST // 25
+    assert is_whole(replace(trace, model=replace(trace.model, layers=1, heads=many)))
+    assert not is_whole(replace(trace, model=replace(trace.model, layers=1, heads=many + 1)))
+
+
+@pytest.mark.parametrize("count", [1, 23, 24, 25, 40, 131])
+def test_each_cell_of_a_small_map_is_the_largest_weight_of_its_block(count):
+    whole = attention(2, 3, tokens=count)
+    small = measures.coarse(whole, THUMBNAIL)
+    side = min(count, THUMBNAIL)
+    assert small.shape == (2, 3, side, side)
+    edge = [cell * count // side for cell in range(side + 1)]
+    for row in range(side):
+        for column in range(side):
+            block = whole[:, :, edge[row] : edge[row + 1], edge[column] : edge[column + 1]]
+            np.testing.assert_array_equal(small[:, :, row, column], block.max((-1, -2)))
+
+
+def test_a_message_holds_a_length_a_header_and_the_bodies():
+    models = [pack("a", reading(), 0), pack("b", reading("one", "two", seed=1), 0)]
+    choice = {"layer": 3, "pins": "1.2", "words": True}
+    sent = message(models, choice)
+    end = 4 + int.from_bytes(sent[:4], "little")
+    header = json.loads(sent[4:end])
+    assert header["choice"] == choice
+    assert header["roles"] == heads.ROLES
+    assert [measure["key"] for measure in header["measures"]] == list(heads.MEASURES)
+    for model, said in zip(models, header["models"], strict=True):
+        body = sent[end : end + said["bytes"]]
+        end += said["bytes"]
+        assert body == model.body
+        assert said == json.loads(json.dumps({**model.header, "bytes": len(body)}))
+    assert end == len(sent)
+
+
+def test_an_equal_reading_gives_an_equal_message():
+    assert message([pack("a", reading(), 0)], {}) == message([pack("a", reading(), 0)], {})
+
+
+def test_the_size_that_a_cache_counts_is_about_what_a_packed_reading_takes(minilm):
+    packed = pack("a", minilm.trace("The cat sat on the mat. " * 8), 0)
+    assert len(packed.body) <= packed.nbytes <= 1.2 * len(message([packed], {}))
+
+
+@pytest.mark.parametrize("count", [32, 64, 128])
+def test_all_attention_takes_less_than_a_fortieth_of_bertviz_head_view(minilm, count):
+    torch, bertviz = pytest.importorskip("torch"), pytest.importorskip("bertviz")
+    text = "When the old dog by the gate saw two cats, it got up, barked once at them both and lay down again. " * 6
+    trace = minilm.trace(text, limit=count)
+    assert len(trace.tokens) == count
+    tensors = [torch.from_numpy(layer.attention.copy())[None] for layer in trace.layers]
+    page = bertviz.head_view(tensors, list(trace.tokens.text), html_action="return").data
+    assert len(message([pack("a", trace, 0)], {})) < 0.025 * len(page.encode())
+
+
+def spread():
+    """[4001] float32 weights from 0 to 1, most of them small, with the edges of the codes among them."""
+    return np.concatenate([np.geomspace(1e-6, 1, 3995), [0, 0.00994, 0.00996, 0.1644, 0.1646, 1]]).astype(np.float32)
+
+
+def digits(weight):
+    """A weight as the browser writes it."""
+    return f"{weight:.4f}" if weight < 0.00995 else f"{weight:.3f}"
+
+
+def unpacked(packed):
+    """The blocks, [head, query, key] weights each, and the lengths of values [layer, head, token], like payload.js."""
+    body, header = zlib.decompress(packed.body), packed.header
+    shape = header["layers"], header["heads"], len(header["tokens"])
+    sizes, body = np.frombuffer(body[: 2 * np.prod(shape)], "<u2").reshape(shape), body[2 * np.prod(shape) :]
+    large = []
+    for block in header["blocks"]:
+        large.append(np.frombuffer(body[: 2 * block["larges"]], "<u2"))
+        body = body[2 * block["larges"] :]
+    found = []
+    for block, far in zip(header["blocks"], large, strict=True):
+        count = block["count"] * block["side"] ** 2
+        code, body = np.frombuffer(body[:count], np.uint8).astype(np.uint16), body[count:]
+        code[code == SMALL] = far
+        found.append(weights(code).reshape(block["count"], block["side"], block["side"]))
+    assert not body
+    return found, sizes
