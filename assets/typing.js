@@ -1,6 +1,7 @@
 // Streamlit's text area sends its text when it loses the focus, or on Ctrl+Enter. In the box for the text a short pause
 // or a plain Enter does the same: by pressing Ctrl+Enter for the writer. Shift+Enter still starts a new line.
 
+(() => {
 const BOX = ".st-key-pick-text textarea";
 const PAUSE = 250; // milliseconds
 let timer;
@@ -24,14 +25,11 @@ function pressed(event) {
   send(event.target);
 }
 
-export default function () {
+// The page stays when the script is drawn anew.
+if (!document.documentElement.dataset.typing) {
+  document.documentElement.dataset.typing = "heard";
   document.addEventListener("input", typed);
   document.addEventListener("compositionend", typed);
   document.addEventListener("keydown", pressed, true);
-  return () => {
-    clearTimeout(timer);
-    document.removeEventListener("input", typed);
-    document.removeEventListener("compositionend", typed);
-    document.removeEventListener("keydown", pressed, true);
-  };
 }
+})();

@@ -111,7 +111,13 @@ def pack(side: Literal["a", "b"], trace: Trace, layer: int, seen: Overview | Non
             for plane, far in zip(planes, large, strict=True)
         ],
     }
-    return Packed(header, zlib.compress(b"".join(part.tobytes() for part in body), 1))
+    return Packed(header, _deflate(b"".join(part.tobytes() for part in body)))
+
+
+def _deflate(body: bytes) -> bytes:
+    """Short codes for frequent bytes only: nothing repeats in weights, and looking for it takes most of the time."""
+    squeezing = zlib.compressobj(1, strategy=zlib.Z_HUFFMAN_ONLY)
+    return squeezing.compress(body) + squeezing.flush()
 
 
 def message(models: Sequence[Packed], choice: dict[str, Any]) -> bytes:

@@ -1,8 +1,18 @@
 // The atlas: every head of every layer as a small map on one canvas, each with its name and, when known, its role.
 
 const PIXELS = 24; // a thumbnail has no more cells a side; each shows the largest weight of what it stands for
-const SLICE = 6; // milliseconds of drawing at a time, so that no frame of the page waits
+const SLICE = 5; // milliseconds of a frame for what can wait, so that no frame of the page does
+const FIRST = 24; // the same for the first picture of a new text, which everybody waits for
 const SHORT = { previous: "prev", next: "next", self: "self", special: "spec", punctuation: "punct", same: "same", broad: "broad" };
+
+// When in this frame everybody who can wait must have stopped: both atlases and the rollout share its slice.
+let slice = { frame: null, end: 0 };
+
+function sliceEnd() {
+  const frame = document.timeline.currentTime;
+  if (frame !== slice.frame) slice = { frame, end: performance.now() + SLICE };
+  return slice.end;
+}
 
 // Where each head's thumbnail is: rows are layers; or, sorted by a measure, from the largest to the smallest.
 function plan(model, choice, width) {
@@ -52,28 +62,30 @@ class Atlas {
     const ramp = rampTo(theme.paper, SIDE[this.side]);
     this.names(pen, model, choice, theme);
     const queue = [...this.plan.places];
+    let first = this.shown === model ? 0 : FIRST;
+    this.shown = model;
     const step = () => {
       if (job !== this.job) return;
       const start = performance.now();
-      while (queue.length && performance.now() < start + SLICE) this.thumbnail(pen, queue.shift(), choice, theme, ramp);
+      const until = first ? start + first : sliceEnd();
+      while (queue.length && performance.now() < until) this.thumbnail(pen, queue.shift(), choice, theme, ramp);
+      first = 0;
       this.took(start);
       if (queue.length) requestAnimationFrame(step);
       else this.canvas.dataset.drawn = String(job);
     };
-    step();
+    if (first) step();
+    else requestAnimationFrame(step); // the large picture goes first
   }
 
   names(pen, model, choice, theme) {
     const { places, tile, gutter } = this.plan;
     pen.fillStyle = theme.faint;
-    for (const place of places) {
-      pen.font = theme.font.replace("11px", "9px");
-      pen.fillText(caption(place, model, choice, tile), place.x, place.y + tile + 1, tile + 3);
-      if (gutter && place.head === 0) {
-        pen.font = theme.font;
-        pen.fillText(String(place.layer + 1), 0, place.y + tile / 2 - 5, gutter - 2);
-      }
+    if (gutter) for (let layer = 0; layer < model.layers; layer++) {
+      pen.fillText(String(layer + 1), 0, places[layer * model.heads].y + tile / 2 - 5, gutter - 2);
     }
+    pen.font = theme.font.replace("11px", "9px");
+    for (const place of places) pen.fillText(caption(place, model, choice, tile), place.x, place.y + tile + 1, tile + 3);
   }
 
   thumbnail(pen, place, choice, theme, ramp) {

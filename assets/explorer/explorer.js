@@ -12,9 +12,9 @@ class Explorer {
     this.hover = null; // { side, row, column }: units, either may be null
     this.frame = element("div", { className: "explorer", tabIndex: 0, role: "group", ariaLabel: "Attention of all heads" });
     this.frame.onkeydown = (event) => pressed(this, event);
-    this.frame.ontransitionrun = (event) => event.target === this.frame && this.paint(); // the theme has changed
+    this.frame.ontransitionrun = (event) => event.target === this.frame && this.measure(); // the theme has changed
     root.append(this.frame);
-    new ResizeObserver(() => this.models && this.paint()).observe(this.frame);
+    new ResizeObserver(() => this.measure()).observe(this.frame);
   }
 
   // Take over what the server sent. An answer that a newer one has overtaken is dropped.
@@ -32,6 +32,7 @@ class Explorer {
     if (!this.bar) this.furnish();
     this.room.replaceChildren(...this.sides.map(({ box }) => box));
     this.frame.dataset.ready = String(turn);
+    this.measure();
     this.paintNow();
   }
 
@@ -120,6 +121,14 @@ class Explorer {
 
   // ---- drawing
 
+  // Colours and widths, asked for when they can have changed only: the browser must lay the page out to tell them.
+  measure() {
+    if (!this.models || !this.frame.isConnected) return;
+    this.theme = themeOf(this.frame);
+    for (const side of this.sides) side.width = side.box.clientWidth;
+    this.paint();
+  }
+
   paint() {
     if (this.waiting) return;
     this.waiting = requestAnimationFrame(() => this.paintNow());
@@ -131,7 +140,7 @@ class Explorer {
     if (!this.frame.isConnected) return; // its page has been left
     const start = performance.now();
     const { choice } = this;
-    const theme = themeOf(this.frame);
+    const { theme } = this;
     mirror(this.bar, choice, this.paired);
     if (choice.weights === "rollout") this.roll();
     const apart = choice.minus && this.sides.length === 2;
@@ -142,9 +151,10 @@ class Explorer {
     this.took(start);
   }
 
-  // For the benchmark, which lays a list there.
+  // For the benchmark, which lays a map there: milliseconds of script by frame.
   took(start) {
-    this.frame.slices?.push(performance.now() - start);
+    const [spent, frame] = [this.frame.spent, document.timeline.currentTime];
+    spent?.set(frame, (spent.get(frame) ?? 0) + performance.now() - start);
   }
 
   // Compute the rollout of the models that lack it, some milliseconds a frame.
@@ -154,7 +164,7 @@ class Explorer {
       model.rolling = roll(model);
       const step = () => {
         const start = performance.now();
-        while (performance.now() < start + SLICE) if (model.rolling.next().done) return this.paint();
+        for (const end = sliceEnd(); performance.now() < end; ) if (model.rolling.next().done) return this.paint();
         this.took(start);
         requestAnimationFrame(step);
       };

@@ -94,8 +94,9 @@ function drawLines(pen, drawn, at, theme, only) {
   for (const { matrix, colour } of drawn) {
     const bins = Array.from({ length: 10 }, () => []); // lines of about the same weight are drawn in one go
     matrix.values.forEach((weight, i) => {
+      if (weight < LEAST) return;
       const [row, column] = [Math.floor(i / columns.length), i % columns.length];
-      if (weight < LEAST || !(strong(rows[row]) || strong(columns[column]))) return;
+      if (!(strong(rows[row]) || strong(columns[column]))) return;
       bins[Math.min(9, Math.floor(weight * 10))].push(lineEnds(at, row, column));
     });
     bins.forEach((ends, bin) => ends.length && pen.lines(ends, colour, 0.08 + 0.092 * (bin + 1)));

@@ -41,8 +41,9 @@ function overHeads(model, layer, { weights, over }) {
   for (let head = 0; head < model.heads; head++) {
     const one = weighed(model, layer, head, weights);
     if (one === null) return null;
-    if (over === "max") for (let i = 0; i < total.length; i++) total[i] = Math.max(total[i], one[i]);
-    else for (let i = 0; i < total.length; i++) total[i] += one[i] / model.heads;
+    const share = 1 / model.heads;
+    if (over === "max") for (let i = 0; i < total.length; i++) total[i] = total[i] > one[i] ? total[i] : one[i];
+    else for (let i = 0; i < total.length; i++) total[i] += share * one[i];
   }
   return total;
 }
@@ -53,7 +54,7 @@ function weighed(model, layer, head, kind) {
   // ‖weight · f(x)‖ of Kobayashi et al. (2020), as a share of its row: how much of the vectors arrives from where.
   const tokens = model.tokens.length;
   const sizes = model.sizes.subarray((layer * model.heads + head) * tokens);
-  for (let i = 0; i < weights.length; i++) weights[i] *= sizes[i % tokens];
+  for (let i = 0; i < weights.length; i += tokens) for (let key = 0; key < tokens; key++) weights[i + key] *= sizes[key];
   renormalise(weights, tokens);
   return weights;
 }
@@ -118,6 +119,7 @@ function units(model, words) {
 
 // Columns are summed and rows averaged (Clark et al. 2019, §2).
 function merge(weights, tokens, rows, columns) {
+  if (rows.length === tokens && columns.length === tokens) return weights.slice(); // each unit is a token
   const values = new Float32Array(rows.length * columns.length);
   rows.forEach((row, r) => {
     const share = 1 / row.tokens.length;
@@ -143,15 +145,11 @@ function renormalise(values, width) {
 function keepTop(values, width, share) {
   for (let start = 0; start < values.length; start += width) {
     const row = values.subarray(start, start + width);
-    const sorted = Float32Array.from(row).sort().reverse();
-    const goal = share * sorted.reduce((sum, weight) => sum + weight, 0);
-    let held = 0;
+    const sorted = row.slice().sort(); // the smallest first
+    let goal = 0;
+    for (let i = 0; i < width; i++) goal += share * sorted[i];
     let least = 0;
-    for (const weight of sorted) {
-      if (held >= goal - 1e-6) break;
-      held += weight;
-      least = weight;
-    }
+    for (let i = width - 1, held = 0; i >= 0 && held < goal - 1e-6; i--) held += least = sorted[i];
     for (let i = 0; i < width; i++) if (row[i] < least) row[i] = 0;
   }
 }
@@ -201,6 +199,7 @@ function reads(matrix, picked) {
 
 function isReadBy(matrix, picked) {
   const width = matrix.columns.length;
+  if (!picked.size) return new Float32Array(matrix.rows.length);
   return Float32Array.from(matrix.rows, (_, r) =>
     matrix.columns.reduce((sum, column, c) => sum + (picked.has(column) ? matrix.values[r * width + c] : 0), 0),
   );

@@ -86,8 +86,7 @@ function sheetOf(canvas, width, height, sharp = devicePixelRatio) {
 
 class CanvasPen {
   constructor(context, theme) {
-    this.context = context;
-    context.font = theme.font;
+    Object.assign(this, { context, font: theme.font });
     context.textBaseline = "middle";
   }
 
@@ -96,12 +95,14 @@ class CanvasPen {
   }
 
   text(words, x, y, { align = "left", colour, turn = 0, size = 11 }) {
-    this.context.save();
-    this.context.translate(x, y);
-    if (turn) this.context.rotate((turn * Math.PI) / 180);
-    this.context.font = this.context.font.replace(/^[\d.]+px/, `${size}px`);
+    if (size !== this.size) this.context.font = this.font.replace(/^[\d.]+px/, `${size}px`); // setting it takes long
+    this.size = size;
     this.context.textAlign = align;
     this.context.fillStyle = colour;
+    if (!turn) return this.context.fillText(words, x, y);
+    this.context.save();
+    this.context.translate(x, y);
+    this.context.rotate((turn * Math.PI) / 180);
     this.context.fillText(words, 0, 0);
     this.context.restore();
   }

@@ -50,13 +50,13 @@ function largeStarts({ small, count, side }) {
 }
 
 // One head's weights, [query, key] row by row.
-function decode(block, head) {
-  const size = block.side ** 2;
+function decode({ side, small, large, starts }, head) {
+  const size = side ** 2;
   const weights = new Float32Array(size);
-  let large = block.starts[head];
+  let next = starts[head];
   for (let i = 0, at = head * size; i < size; i++, at++) {
-    const code = block.small[at];
-    weights[i] = VALUES[code < SMALL ? code : block.large[large++]];
+    const code = small[at];
+    weights[i] = VALUES[code < SMALL ? code : large[next++]];
   }
   return weights;
 }

@@ -69,8 +69,7 @@ class Side {
   // ---- drawing
 
   draw(theme, apart) {
-    const { choice, model } = this;
-    const width = this.box.clientWidth;
+    const { choice, model, width } = this;
     this.theme = theme;
     const picture = [choice.sort, choice.least, choice.words, choice.hide, choice.renorm, choice.top, choice.part, choice.weights];
     const key = [...picture, width, theme.name, theme.text, this.explorer.version].join();
@@ -150,6 +149,8 @@ class Side {
     const to = reads(shown, rows);
     const from = isReadBy(shown, columns);
     this.say(all, to, from);
+    if (!all.size && !this.lit) return; // no chip is lit or was
+    this.lit = all.size;
     const weight = new Map(shown.columns.map((unit, i) => [unit, to[i]]));
     for (const [unit, chip] of this.chipOf) {
       chip.classList.toggle("picked", all.has(unit));

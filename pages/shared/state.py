@@ -166,8 +166,18 @@ def tell(key: str, value: Any) -> None:
     st.session_state.pop(f"before.{key}", None)
     if key in st.session_state and st.session_state[key] != value:
         st.session_state[f"before.{key}"] = st.session_state[key]
-    if key not in st.session_state or st.session_state[key] != value:
+    if not _is_shown(key) or st.session_state[key] != value:
         st.session_state[key] = value
+    st.session_state.setdefault("telling", set()).add(key)
+
+
+def _is_shown(key: str) -> bool:
+    """Whether the browser has heard of this widget's value: in the last run that came to its end.
+
+    What a run draws is lost when a quick click interrupts it. The next run would take the value for known, and the
+    browser would make up one of its own: no text, the first model of the list.
+    """
+    return key in st.session_state.get("shown", ()) and key in st.session_state
 
 
 def is_echo(key: str) -> bool:
@@ -186,6 +196,11 @@ def _picked(name: str, key: str) -> None:
         put(name, value)
 
 
+def finish() -> None:
+    """At the end of a run: all that it told the browser has been said."""
+    st.session_state["shown"] = st.session_state.pop("telling", set())
+
+
 def synchronise() -> None:
     """Take over the address where somebody opened or changed it; otherwise write the choices into it.
 
@@ -194,6 +209,7 @@ def synchronise() -> None:
     address = st.query_params.to_dict()
     first = "address" not in st.session_state
     st.session_state["notes"] = []
+    st.session_state["telling"] = set()
     # Otherwise the address only follows: a quick second change comes with the address from before the first one,
     # and another page with an empty one.
     if first or _went_back():

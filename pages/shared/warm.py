@@ -9,6 +9,7 @@ import streamlit as st
 from streamlit import net_util
 
 from encoder.catalogue import DEFAULT_LEFT, DEFAULT_RIGHT
+from pages.shared import explorer as explorer  # registers its component before the first visitor comes
 from pages.shared import traces
 
 MOMENT = 2.0  # seconds: who comes at once sees the page first, as importing torch leaves little of a small machine
