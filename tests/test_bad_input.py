@@ -487,3 +487,17 @@ def _strings(part):
     elif isinstance(part, list):
         for value in part:
             yield from _strings(value)
+
+
+def test_a_neuron_that_the_model_does_not_have_is_said_and_another_shown():
+    app = open_page("feed_forward", neuron="1500", neuron_b="1500")
+    assert fine(app)
+    assert "has 512 neurons a layer." in said(half(app, "a"))
+    assert "neurons a layer" not in said(half(app, "b"))
+
+
+@pytest.mark.parametrize(("text", "known"), [("The cat sat.", True), ("a" * 3_000, False), ("👍🏽 sat", False)])
+def test_words_that_no_piece_can_spell_are_said(text, known):
+    app = open_page("layers", text=text)
+    for side in ("a", "b"):
+        assert ("[UNK] stands for a word or sign" in said(half(app, side)).replace("\\", "")) is not known

@@ -279,6 +279,8 @@ def test_the_head_view_switches_layers_and_heads(page_for: Open) -> None:
     np.testing.assert_allclose(strength(2), attention_of(trace)[1, 2])
     frame.locator("#layer").select_option("0")
     np.testing.assert_allclose(strength(2), attention_of(trace)[0, 2])
+    # It counts from 0; what it shows is counted from 1, as everywhere.
+    assert frame.locator("#layer option").all_text_contents() == [str(layer + 1) for layer in range(trace.model.layers)]
 
 
 @pytest.mark.browser

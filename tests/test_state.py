@@ -236,7 +236,7 @@ def test_a_text_too_long_for_the_address_stays_out_of_it_and_is_read_on_every_pa
     app = ask(open_page("attention"), LONG)
     app.slider(key="pick.layer").set_value(3).run()
     assert app.query_params == {"layer": "3"}
-    assert "a link to this view leaves the text out" in said(app.sidebar)
+    assert "a link to this view, or loading it anew, leaves the text out" in said(app.sidebar)
     for page in PAGES:
         assert fine(go(app, page))
         assert app.text_area(key="pick.text").value == LONG
@@ -259,7 +259,7 @@ def test_whenever_the_text_leaves_the_address_the_page_says_so(address):
     seen = set()
     for length in (3_940, 3_955, 3_970, 3_985, 3_995, 3_996):
         ask(app, "a" * length)
-        left_out = "a link to this view leaves the text out" in said(app.sidebar)
+        left_out = "a link to this view, or loading it anew, leaves the text out" in said(app.sidebar)
         assert left_out == ("text" not in app.query_params), length
         seen.add(left_out)
     assert seen == {True, False}

@@ -52,6 +52,20 @@ FILTERS = {
 # The choices, the hint and room for a horizontal scroll bar, as in style.css; BertViz's own constants size the picture.
 FRAME_HEIGHT = 28 + 40 + 20
 
+CHANGES = {
+    "PYTHON_PARAMS": "window.bertviz_params",
+    # BertViz knows only scores ÷ √head_dim; the first article divides by √width.
+    "Math.sqrt(config.vectorSize)": "window.bertviz_params.divisor",
+    # It shows layers and heads counted from 0; everything else in this app counts from 1.
+    ".text(layer)": ".text(layer + 1)",
+    ".text(i)": ".text(i + 1)",
+    ".text(config.heads[i])": ".text(config.heads[i] + 1)",
+    ".text(config.layers[i])": ".text(config.layers[i] + 1)",
+    "'Layer ' + config.layers[layerIndex] + \", Head \" + config.heads[headIndex]": (
+        "'Layer ' + (config.layers[layerIndex] + 1) + \", Head \" + (config.heads[headIndex] + 1)"
+    ),
+}
+
 
 @dataclass(frozen=True)
 class View:
@@ -189,14 +203,14 @@ def _json(value: Any) -> str:
 @cache
 def _scripts(view: str) -> tuple[str, ...]:
     """The scripts of a view in the order in which they run; none of them depends on what was typed."""
+    script = _installed("bertviz", f"{view}_view.js")
+    for theirs, ours in CHANGES.items():
+        script = script.replace(theirs, ours)
     return (
         _installed("xstatic.pkg.jquery", "data/jquery.min.js"),
         _installed("mpld3", "js/d3.v5.min.js"),
         _asset("shim.js"),
-        _installed("bertviz", f"{view}_view.js")
-        .replace("PYTHON_PARAMS", "window.bertviz_params")
-        # BertViz knows only scores ÷ √head_dim; the first article divides by √width.
-        .replace("Math.sqrt(config.vectorSize)", "window.bertviz_params.divisor"),
+        script,
     )
 
 

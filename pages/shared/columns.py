@@ -20,6 +20,7 @@ from pages.shared.state import Side
 
 COLOURS: dict[Side, str] = {"a": LEFT, "b": RIGHT}
 NOTHING: dict[str, str] = {}
+UNKNOWN = ("[UNK]", "<unk>")  # what tokenizers of BERT's family put for a word or sign that they cannot spell
 SIDES: dict[str, str] = {"both": "Both", "a": "Left", "b": "Right"}
 
 
@@ -80,7 +81,9 @@ class Column:
         name = state.sided("neuron", self.side)
         offered = [int(neuron) + 1 for neuron in most_active(self.trace.layers[layer].neurons, 20)]
         wish = state.get(name)
-        if 1 <= wish <= self.trace.model.ffn_width and wish not in offered:
+        if wish > self.trace.model.ffn_width:
+            st.caption(f"{prose.plain(self.trace.model.name)} has {self.trace.model.ffn_width:,} neurons a layer.")
+        elif wish and wish not in offered:
             offered.append(wish)
         value = wish if wish in offered else offered[0]
         return self._select(name, "Neuron", value, offered, lambda neuron: f"neuron {neuron}")
@@ -222,5 +225,7 @@ def _remarks(side: Side, read: Trace, room: int) -> Iterator[str]:
             else "This model cannot hold more."
         )
         yield f"{tokens} tokens were read and {read.tokens.left_out:,} left out. {advice}"
+    if unknown := [token for token in UNKNOWN if token in read.tokens.text]:
+        yield f"{prose.plain(unknown[0])} stands for a word or sign that this model cannot spell."
     if read.device != traces.device():
         yield f"The {traces.device().upper()} memory was full: the CPU did this reading."

@@ -18,7 +18,7 @@ def question() -> None:
     with st.sidebar:
         state.mirror(st.text_area, "text", "Text", height=96, placeholder="Type a sentence")
         if not state.text_fits_address():
-            st.caption("Too long for the address: a link to this view leaves the text out.")
+            st.caption("Too long for the address: a link to this view, or loading it anew, leaves the text out.")
         state.mirror(st.text_input, "pair", "Second sentence", placeholder="None")
         _examples()
         _model("a")
