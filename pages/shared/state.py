@@ -4,7 +4,7 @@ A choice lives in the session under its own name, apart from the widget that sho
 with their pages, choices stay. `mirror` draws a widget that shows a choice and changes it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import urlencode
@@ -110,17 +110,31 @@ def mirror(
     `place` tells two widgets for one choice apart.
     """
     key = f"pick.{name}{place}"
-    tell(key, get(name) if value is None else value)
-    return widget(label, key=key, on_change=_picked, args=(name, key), **options)
+    value = get(name) if value is None else value
+    tell(key, value)
+    start = _start(widget, value, options.get("options", ()))
+    return widget(label, key=key, on_change=_picked, args=(name, key), **start, **options)
+
+
+def _start(widget: Callable[..., Any], value: Any, options: Iterable[Any]) -> dict[str, Any]:
+    """The value as the widget's own first one.
+
+    What a run tells a widget is lost when a quick click interrupts it: Streamlit throws away what it has not sent
+    yet, but takes it for known. The browser then shows, and reports, what the widget would start with.
+    """
+    if widget == st.selectbox:
+        return {"index": list(options).index(value)}
+    return {"default" if widget == st.segmented_control else "value": value}
 
 
 def tell(key: str, value: Any) -> None:
     """Let the widget with this key show a value when it is drawn next."""
     st.session_state.pop(f"before.{key}", None)
-    if key in st.session_state and st.session_state[key] != value:
+    if key in st.session_state:
+        if st.session_state[key] == value:
+            return  # told again, it would undo what is being typed
         st.session_state[f"before.{key}"] = st.session_state[key]
-    if key not in st.session_state or st.session_state[key] != value:
-        st.session_state[key] = value
+    st.session_state[key] = value
 
 
 def is_echo(key: str) -> bool:
