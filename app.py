@@ -30,7 +30,6 @@ if __name__ == "__main__":  # Streamlit runs this file at every turn of every le
     sidebar.devices()
     with st.container(key="ready"):  # the end of the page, for whoever waits for it
         st.caption("Encoder Lens · every number on this page was computed on this machine from the text above.")
-    state.finish()
 else:  # and imports it once, as a server
     warm.announce(pages)
     app = st.App(__file__, lifespan=warm.up)

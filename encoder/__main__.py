@@ -44,9 +44,9 @@ def save(trace: Trace, path: Path) -> None:
 
 
 def _tokens(value: str) -> int:
-    if (number := int(value)) < 2:  # [CLS] and [SEP]
-        raise argparse.ArgumentTypeError("at least 2 tokens are read")
-    return number
+    if not value.isdecimal() or int(value) < 2:  # [CLS] and [SEP]
+        raise argparse.ArgumentTypeError(f"a number of tokens, at least 2, is needed: {value}")
+    return int(value)
 
 
 def _parser() -> argparse.ArgumentParser:

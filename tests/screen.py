@@ -276,6 +276,14 @@ def pick(page: Page, name: str) -> Locator:
     return page.locator(f".st-key-pick-{name}")
 
 
+def unfold(select: Locator) -> None:
+    """Open a list of options. It closes whenever the page scrolls, and Playwright scrolls to what it clicks."""
+    box = select.get_by_role("combobox")
+    box.scroll_into_view_if_needed()
+    box.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    box.click()
+
+
 def click(page: Page, button: str) -> None:
     """Choose one segment of a row."""
     page.get_by_role("radio", name=button, exact=True).click()

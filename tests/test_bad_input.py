@@ -509,6 +509,8 @@ def test_a_neuron_that_the_model_does_not_have_is_said_and_another_shown():
     assert fine(app)
     assert "has 512 neurons a layer." in said(half(app, "a"))
     assert "neurons a layer" not in said(half(app, "b"))
+    assert app.selectbox(key="pick.neuron").value in range(1, 513)
+    assert app.selectbox(key="pick.neuron_b").value == 1500
 
 
 @pytest.mark.parametrize(("text", "known"), [("The cat sat.", True), ("a" * 3_000, False), ("👍🏽 sat", False)])

@@ -285,6 +285,23 @@ def test_the_head_view_switches_layers_and_heads(page_for: Open) -> None:
 
 
 @pytest.mark.browser
+@pytest.mark.parametrize("name", VIEWS)
+def test_layers_and_heads_are_shown_counted_from_1(page_for: Open, name: str) -> None:
+    trace = trace_of()
+    frame = page_for(VIEWS[name](trace))
+    layers, heads = ([str(number + 1) for number in range(many)] for many in (LAYERS, HEADS))
+    if name == "model":
+        assert set(frame.locator("svg text").all_text_contents()) >= {*layers, *heads}
+        assert "0" not in frame.locator("svg text").all_text_contents()
+        frame.locator("svg > g > rect:last-child").last.click(force=True)
+        assert f"Layer {LAYERS}, Head {HEADS}" in frame.locator("svg text").all_text_contents()
+        return
+    assert frame.locator("#layer option").all_text_contents() == layers
+    if name == "neuron":
+        assert frame.locator("#att_head option").all_text_contents() == heads
+
+
+@pytest.mark.browser
 @pytest.mark.parametrize("scale", [HEAD_DIM**-0.5, WIDTH**-0.5])
 def test_the_neuron_view_opens_to_queries_keys_and_products(page_for: Open, scale: float) -> None:
     trace = trace_of()

@@ -1,7 +1,10 @@
 """The address of a view, what a new text changes, and two visitors at once, in a real Chromium."""
 
+import re
+
 import pytest
 from playwright.sync_api import expect
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from tests.screen import (
     ATTENTION,
@@ -17,6 +20,7 @@ from tests.screen import (
     pick,
     settle,
     type_text,
+    unfold,
 )
 
 pytestmark = pytest.mark.browser
@@ -54,13 +58,7 @@ def control(page, name):
 def test_an_address_restores_the_text_the_models_and_every_switch_of_the_sidebar(visitor):
     page = visitor().open("/attention-heads", **MAPS, **SIDEBAR, layer=5, head=11, layer_b=2, head_b=3)
     settle(page)
-    expect(pick(page, "text").locator("textarea")).to_have_value(SIDEBAR["text"])
-    expect(pick(page, "pair").locator("input")).to_have_value(SIDEBAR["pair"])
-    expect(chosen(page, "a")).to_have_value("MiniLM")
-    expect(chosen(page, "b")).to_have_value("First article's encoder")
-    for name, wanted in (("words", True), ("hide", True), ("together", False)):
-        expect(toggle(page, name)).to_be_checked(checked=wanted)
-    expect(pick(page, "limit").locator("input")).to_have_value("64")
+    _expect_sidebar(page)
     for name, value in (("layer", 5), ("head", 11), ("layer_b", 2), ("head_b", 3)):
         expect(slider(page, name)).to_have_value(str(value))
     expect(chart(page, "a", 2, "MiniLM: attention of head 11 of layer 5")).to_be_visible()
@@ -207,7 +205,7 @@ def test_the_address_follows_what_is_clicked_and_typed_and_opens_the_same_view(v
 def test_choosing_another_model_draws_it_and_stands_in_the_address(visitor):
     page = visitor().open("/attention-heads", **MAPS, text=OTHER)
     settle(page)
-    chosen(page, "a").click()
+    unfold(pick(page, "a"))
     page.get_by_role("option", name="Second article's encoder").click()
     expect(chart(page, "a", 1, "Second article's encoder: attention of all heads").locator(HEAT).first).to_be_visible()
     _expect_address(page, **MAPS, text=OTHER, a="second-article")
@@ -274,7 +272,7 @@ def test_a_text_typed_in_the_sidebar_redraws_both_columns(visitor, scratch, mini
 def test_an_example_and_a_second_sentence_redraw_both_columns(visitor, scratch, minilm):
     page = visitor().open("/attention-heads", **MAPS, text=TEXT)
     settle(page)
-    page.locator(".st-key-example").get_by_role("combobox").click()
+    unfold(page.locator(".st-key-example"))
     page.get_by_role("option", name="Dog and man").click()
     first, second = "The dog bit the man.", "The man bit the dog."
     expect(pick(page, "pair").locator("input")).to_have_value(second)
@@ -298,6 +296,44 @@ def _expect_head(page, layer, head):
     """Both sides of the explorer show this head."""
     for side in ("a", "b"):
         expect(explorer(page, side).locator(".title")).to_contain_text(f": layer {layer}, head {head}")
+
+
+def test_a_sidebar_that_a_quick_click_cut_off_loses_no_choice(visitor):
+    guest, losing = visitor(), [True]
+
+    def carry(browser):
+        server = browser.connect_to_server()
+        server.on_message(lambda words: None if losing[0] and _is_of_the_sidebar(words) else browser.send(words))
+
+    # What Streamlit has not sent when the next run begins it throws away: here, all that the first run says of it.
+    guest.context.route_web_socket(re.compile("/_stcore/stream"), carry)
+    page = guest.open("/", **SIDEBAR)
+    expect(page.get_by_role("heading", level=1)).to_have_text("Side by side")
+    settle(page)
+    expect(pick(page, "text").locator("textarea")).to_have_count(0)
+    losing[0] = False
+    for title, part in (("Layers", "layers"), ("Embeddings", "embeddings"), ("Layers", "layers")):
+        page.get_by_test_id("stTopNavLink").get_by_text(title, exact=True).click()
+        page.wait_for_url(f"**/*{part}?*")
+        settle(page)
+    _expect_address(page, **SIDEBAR)
+    _expect_sidebar(page)
+
+
+def _is_of_the_sidebar(words):
+    message = ForwardMsg.FromString(words) if isinstance(words, bytes) else ForwardMsg()
+    return message.WhichOneof("type") == "delta" and message.metadata.delta_path[0] == 1
+
+
+def _expect_sidebar(page):
+    """Every widget of the sidebar shows what SIDEBAR asks for."""
+    expect(pick(page, "text").locator("textarea")).to_have_value(SIDEBAR["text"])
+    expect(pick(page, "pair").locator("input")).to_have_value(SIDEBAR["pair"])
+    expect(chosen(page, "a")).to_have_value("MiniLM")
+    expect(chosen(page, "b")).to_have_value("First article's encoder")
+    for name, wanted in (("words", True), ("hide", True), ("together", False)):
+        expect(toggle(page, name)).to_be_checked(checked=wanted)
+    expect(pick(page, "limit").locator("input")).to_have_value(SIDEBAR["limit"])
 
 
 def _expect_address(page, **wanted):

@@ -58,6 +58,14 @@ def test_a_second_sentence_and_a_limit_are_passed_on(tiny, tmp_path, capsys):
     assert capsys.readouterr().err == "5 more tokens did not fit.\n"
 
 
+@pytest.mark.parametrize("limit", ["-3", "1", "many"])
+def test_a_limit_that_leaves_no_room_for_a_word_is_refused_in_a_sentence(limit, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(["trace", "The cat sat.", "--limit", limit])
+    assert stopped.value.code == 2
+    assert f"argument --limit: a number of tokens, at least 2, is needed: {limit}" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("name", ["unheard", "../../etc/passwd", "/nowhere"])
 def test_an_unknown_model_is_one_sentence_and_a_failure(name, tmp_path, capsys):
     out = tmp_path / "trace.npz"

@@ -2,7 +2,7 @@
 
 Each view is a complete HTML document for `st.iframe(view.html, height=view.height)`. Give that height: the document's
 content security policy runs only the scripts that it names and fetches nothing, so Streamlit's measuring script, which
-`height="content"` adds, is refused too. Layers and heads are numbered from 0, as BertViz does.
+`height="content"` adds, is refused too. Layers and heads are given from 0, and shown from 1 as everywhere in the app.
 
 BertViz: Vig 2019, "A Multiscale Visualization of Attention in the Transformer Model". BertViz, d3 and jQuery are read
 from the installed packages bertviz, mpld3 and XStatic-jQuery; none is imported, as BertViz would pull in torch.

@@ -225,7 +225,8 @@ def _remarks(side: Side, read: Trace, room: int) -> Iterator[str]:
             else "This model cannot hold more."
         )
         yield f"{tokens} tokens were read and {read.tokens.left_out:,} left out. {advice}"
-    if unknown := [token for token in UNKNOWN if token in read.tokens.text]:
-        yield f"{prose.plain(unknown[0])} stands for a word or sign that this model cannot spell."
+    for token in UNKNOWN:
+        if token in read.tokens.text:
+            yield f"{prose.plain(token)} stands for a word or sign that this model cannot spell."
     if read.device != traces.device():
         yield f"The {traces.device().upper()} memory was full: the CPU did this reading."

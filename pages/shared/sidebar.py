@@ -70,9 +70,9 @@ def examples() -> list[dict[str, str]]:
 def _examples() -> None:
     titles = [example["title"] for example in examples()]
     current = next((example for example in examples() if _is_asked(example)), None)
-    key = "example"
-    state.tell(key, current["title"] if current else None)
-    st.selectbox("Example", titles, key=key, placeholder="Pick a sentence", on_change=_pick_example)
+    state.tell("example", current["title"] if current else None)
+    index = titles.index(current["title"]) if current else None
+    st.selectbox("Example", titles, index, key="example", placeholder="Pick a sentence", on_change=_pick_example)
     if current:
         st.caption(current["why"])
 

@@ -5,7 +5,7 @@ with their pages, choices stay. `mirror` draws a widget that shows a choice and 
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -157,27 +157,31 @@ def mirror(
     `place` tells two widgets for one choice apart.
     """
     key = f"pick.{name}{place}"
-    tell(key, get(name) if value is None else value)
-    return widget(label, key=key, on_change=_picked, args=(name, key), **options)
+    value = get(name) if value is None else value
+    tell(key, value)
+    start = _start(widget, value, options.get("options", ()))
+    return widget(label, key=key, on_change=_picked, args=(name, key), **start, **options)
+
+
+def _start(widget: Callable[..., Any], value: Any, options: Iterable[Any]) -> dict[str, Any]:
+    """The value as the widget's own first one.
+
+    What a run tells a widget is lost when a quick click interrupts it: Streamlit throws away what it has not sent
+    yet, but takes it for known. The browser then shows, and reports, what the widget would start with.
+    """
+    if widget == st.selectbox:
+        return {"index": list(options).index(value)}
+    return {"default" if widget == st.segmented_control else "value": value}
 
 
 def tell(key: str, value: Any) -> None:
     """Let the widget with this key show a value when it is drawn next."""
     st.session_state.pop(f"before.{key}", None)
-    if key in st.session_state and st.session_state[key] != value:
+    if key in st.session_state:
+        if st.session_state[key] == value:
+            return  # told again, it would undo what is being typed
         st.session_state[f"before.{key}"] = st.session_state[key]
-    if not _is_shown(key) or st.session_state[key] != value:
-        st.session_state[key] = value
-    st.session_state.setdefault("telling", set()).add(key)
-
-
-def _is_shown(key: str) -> bool:
-    """Whether the browser has heard of this widget's value: in the last run that came to its end.
-
-    What a run draws is lost when a quick click interrupts it. The next run would take the value for known, and the
-    browser would make up one of its own: no text, the first model of the list.
-    """
-    return key in st.session_state.get("shown", ()) and key in st.session_state
+    st.session_state[key] = value
 
 
 def is_echo(key: str) -> bool:
@@ -196,11 +200,6 @@ def _picked(name: str, key: str) -> None:
         put(name, value)
 
 
-def finish() -> None:
-    """At the end of a run: all that it told the browser has been said."""
-    st.session_state["shown"] = st.session_state.pop("telling", set())
-
-
 def synchronise() -> None:
     """Take over the address where somebody opened or changed it; otherwise write the choices into it.
 
@@ -209,7 +208,6 @@ def synchronise() -> None:
     address = st.query_params.to_dict()
     first = "address" not in st.session_state
     st.session_state["notes"] = []
-    st.session_state["telling"] = set()
     # Otherwise the address only follows: a quick second change comes with the address from before the first one,
     # and another page with an empty one.
     if first or _went_back():
