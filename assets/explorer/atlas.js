@@ -1,11 +1,11 @@
 // The atlas: every head of every layer as a small map on one canvas, each with its name and, when known, its role.
 
 const PIXELS = 24; // a thumbnail has no more cells a side; each shows the largest weight of what it stands for
-const SLICE = 5; // milliseconds of a frame for what can wait, so that no frame of the page does
+const SLICE = 6; // milliseconds from a frame's beginning for what can wait, so that no frame of the page does
 const FIRST = 24; // the same for the first picture of a new text, which everybody waits for
 const SHORT = { previous: "prev", next: "next", self: "self", special: "spec", punctuation: "punct", same: "same", broad: "broad" };
 
-// When in this frame everybody who can wait must have stopped: both atlases and the rollout share its slice.
+// When in this frame everybody who can wait must have stopped: means, atlases and the rollout share its slice.
 let slice = { frame: null, end: 0 };
 
 function sliceEnd() {
@@ -68,7 +68,8 @@ class Atlas {
       if (job !== this.job) return;
       const start = performance.now();
       const until = first ? start + first : sliceEnd();
-      while (queue.length && performance.now() < until) this.thumbnail(pen, queue.shift(), choice, theme, ramp);
+      do this.thumbnail(pen, queue.shift(), choice, theme, ramp);
+      while (queue.length && performance.now() < until);
       first = 0;
       this.took(start);
       if (queue.length) requestAnimationFrame(step);

@@ -131,7 +131,18 @@ class Explorer {
 
   paint() {
     if (this.waiting) return;
-    this.waiting = requestAnimationFrame(() => this.paintNow());
+    this.waiting = requestAnimationFrame(() => this.paintWhenReady());
+  }
+
+  // Until a slow lens is prepared the old picture stays.
+  paintWhenReady() {
+    const start = performance.now();
+    const until = sliceEnd();
+    const ready = this.sides.every(({ model, layer }) => prepare(model, layer, this.choice, until));
+    this.took(start);
+    this.waiting = null;
+    if (ready) this.paintNow();
+    else this.paint();
   }
 
   paintNow() {
@@ -164,7 +175,9 @@ class Explorer {
       model.rolling = roll(model);
       const step = () => {
         const start = performance.now();
-        for (const end = sliceEnd(); performance.now() < end; ) if (model.rolling.next().done) return this.paint();
+        const until = sliceEnd();
+        do if (model.rolling.next().done) return this.paint();
+        while (performance.now() < until);
         this.took(start);
         requestAnimationFrame(step);
       };

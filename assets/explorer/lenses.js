@@ -1,17 +1,7 @@
 // Lenses: how one head's weights become the matrix that is shown. Pure functions, held against NumPy by the tests.
 // A matrix is { rows, columns, values }: units (tokens or words) from and to, and the weights row by row.
 
-const KEPT = 24; // matrices remembered for each model
-
-function remember(model, key, make) {
-  if (!model.cache.has(key)) {
-    if (model.cache.size >= KEPT) model.cache.delete(model.cache.keys().next().value);
-    const made = make();
-    if (made === null) return null;
-    model.cache.set(key, made);
-  }
-  return model.cache.get(key);
-}
+const KEPT = 24; // means and maxima of layers remembered for each model
 
 function matrix(model, layer, head, lens) {
   const weights = combined(model, layer, head, lens);
@@ -33,17 +23,38 @@ function matrixOfHead(model, layer, head, lens) {
 function combined(model, layer, head, lens) {
   if (lens.weights === "rollout") return rolledOut(model, layer);
   if (lens.over === "one") return weighed(model, layer, head, lens.weights);
-  return remember(model, `${lens.weights} ${lens.over} ${layer}`, () => overHeads(model, layer, lens));
+  prepare(model, layer, lens, Infinity);
+  return model.cache.get(nameOf(layer, lens)) ?? null;
 }
 
-function overHeads(model, layer, { weights, over }) {
+function nameOf(layer, { weights, over }) {
+  return `${weights} ${over} ${layer}`;
+}
+
+// The mean or maximum over a layer's heads, norm-weighted, takes longer than a frame has: it is prepared head by head
+// until a moment, as performance.now() counts them. False: there is more to do.
+function prepare(model, layer, lens, until) {
+  const name = nameOf(layer, lens);
+  if (lens.over === "one" || lens.weights === "rollout" || model.cache.has(name) || !isHere(model, layer)) return true;
+  if (model.making?.name !== name) model.making = { name, steps: overHeads(model, layer, lens) };
+  let step;
+  do step = model.making.steps.next();
+  while (!step.done && performance.now() < until);
+  if (!step.done) return false;
+  if (model.cache.size >= KEPT) model.cache.delete(model.cache.keys().next().value);
+  model.cache.set(name, step.value);
+  return true;
+}
+
+// Gives back the matrix when all heads are through.
+function* overHeads(model, layer, { weights, over }) {
   const total = new Float32Array(model.tokens.length ** 2);
+  const share = 1 / model.heads;
   for (let head = 0; head < model.heads; head++) {
     const one = weighed(model, layer, head, weights);
-    if (one === null) return null;
-    const share = 1 / model.heads;
     if (over === "max") for (let i = 0; i < total.length; i++) total[i] = total[i] > one[i] ? total[i] : one[i];
     else for (let i = 0; i < total.length; i++) total[i] += share * one[i];
+    yield;
   }
   return total;
 }
@@ -69,7 +80,7 @@ function* roll(model) {
   const tokens = model.tokens.length;
   const done = [];
   for (let layer = 0; layer < model.layers; layer++) {
-    const mixed = overHeads(model, layer, { weights: "raw", over: "mean" });
+    const mixed = yield* overHeads(model, layer, { weights: "raw", over: "mean" });
     for (let i = 0; i < tokens; i++) mixed[i * tokens + i] += 1;
     renormalise(mixed, tokens);
     const rolled = layer ? new Float32Array(tokens * tokens) : mixed;
@@ -143,14 +154,14 @@ function renormalise(values, width) {
 
 // Keep of every row the largest weights that together hold this share of it.
 function keepTop(values, width, share) {
+  const sorted = new Float32Array(width);
   for (let start = 0; start < values.length; start += width) {
-    const row = values.subarray(start, start + width);
-    const sorted = row.slice().sort(); // the smallest first
     let goal = 0;
-    for (let i = 0; i < width; i++) goal += share * sorted[i];
+    for (let i = 0; i < width; i++) goal += share * (sorted[i] = values[start + i]);
+    sorted.sort(); // the smallest first
     let least = 0;
     for (let i = width - 1, held = 0; i >= 0 && held < goal - 1e-6; i--) held += least = sorted[i];
-    for (let i = 0; i < width; i++) if (row[i] < least) row[i] = 0;
+    for (let i = start; i < start + width; i++) if (values[i] < least) values[i] = 0;
   }
 }
 

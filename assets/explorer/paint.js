@@ -63,9 +63,12 @@ function shrink(values, rows, columns, most) {
   return { values: small, width };
 }
 
+const blotter = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true }); // a new one takes long
+
 function blit(pen, picture, x, y, width, height) {
-  const sheet = new OffscreenCanvas(picture.width, picture.height);
-  sheet.getContext("2d").putImageData(picture, 0, 0);
+  const sheet = blotter.canvas;
+  if (sheet.width !== picture.width || sheet.height !== picture.height) Object.assign(sheet, { width: picture.width, height: picture.height });
+  blotter.putImageData(picture, 0, 0);
   pen.imageSmoothingEnabled = false;
   pen.drawImage(sheet, x, y, width, height);
 }

@@ -61,10 +61,15 @@ function decode({ side, small, large, starts }, head) {
   return weights;
 }
 
-// The weights of a head, or null where they are not here yet: of long texts only one layer is.
+// Whether the weights of a layer are here: of long texts only one layer's are.
+function isHere(model, layer) {
+  return Boolean(model.all) || layer === model.layer;
+}
+
+// The weights of a head, or null where they are not here yet.
 function weightsOf(model, layer, head) {
-  if (model.all) return decode(model.all, layer * model.heads + head);
-  return layer === model.layer ? decode(model.layerBlock, head) : null;
+  if (!isHere(model, layer)) return null;
+  return model.all ? decode(model.all, layer * model.heads + head) : decode(model.layerBlock, head);
 }
 
 // A weight as it is written everywhere: three digits, four below 0.01. Exactly the server's number, rounded.

@@ -39,8 +39,7 @@ def question() -> None:
         state.mirror(st.number_input, "limit", "Longest text, in tokens", min_value=8, max_value=4096, step=8)
     with st.container(key="phone-text"):
         state.mirror(st.text_input, "text", "Text", place="-phone", live=True)
-    # The text is sent while it is typed. A component would do, but its own reports come in the way of quick clicks.
-    with st.container(key="typing"):
+    with st.container(key="typing"):  # the text is sent while it is typed; by itself the box waits for Ctrl+Enter
         st.html(f"<script>{prose.asset('typing.js')}</script>", unsafe_allow_javascript=True)
 
 
