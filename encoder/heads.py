@@ -28,23 +28,31 @@ class HeadMeasure:
         return self.formula(_attention(trace), trace.tokens)
 
 
-def roles(trace: Trace) -> tuple[tuple[str, ...], ...]:
+def measured(trace: Trace) -> dict[str, Array]:
+    """Every measure of every head: [layer, head] each."""
+    attention = _attention(trace)
+    return {name: measure.formula(attention, trace.tokens) for name, measure in MEASURES.items()}
+
+
+def roles(trace: Trace, found: dict[str, Array] | None = None) -> tuple[tuple[str, ...], ...]:
     """[layer][head] what a head mostly does: a name in SHARES, "broad" for nearly even attention, or "" for neither.
+
+    `found` are the measures of this trace, where they are known already.
 
     Even attention too lies on special tokens, the more of it the shorter the text. So a share is put on a scale from
     even attention (0) to all weight (1). Of those that are MOSTLY there the role is the one with the most weight over
     all rows: what a head does with the two rows of a repeated word is not yet what it mostly does.
     """
-    attention, tokens = _attention(trace), trace.tokens
-    layers, heads, count, _ = attention.shape
+    tokens, count = trace.tokens, len(trace.tokens)
     if count < FEWEST_TOKENS:
-        return (("",) * heads,) * layers
+        return (("",) * trace.model.heads,) * len(trace.layers)
+    found = found or measured(trace)
     even = np.full((count, count), 1 / count)
-    share = np.stack([MEASURES[name].formula(attention, tokens) for name in SHARES], -1)  # [layer, head, share]
+    share = np.stack([found[name] for name in SHARES], -1)  # [layer, head, share]
     chance = np.stack([MEASURES[name].formula(even, tokens) for name in SHARES])  # [share]
     gain = (share - chance) / np.maximum(1 - chance, 1 / count)  # where every token counts, nothing is gained
     weight = np.where(gain >= MOSTLY, share * _rows(tokens), 0)
-    broad = MEASURES["entropy"].formula(attention, tokens) >= BROAD
+    broad = found["entropy"] >= BROAD
     names = np.where(weight.any(-1), np.array(SHARES)[weight.argmax(-1)], np.where(broad, "broad", ""))
     return tuple(map(tuple, names.tolist()))
 

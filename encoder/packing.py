@@ -68,12 +68,10 @@ def is_whole(trace: Trace) -> bool:
 
 def overview(trace: Trace) -> Overview:
     """Measures, roles and small maps of all heads."""
-    attention = np.stack([each.attention for each in trace.layers])  # [layer, head, query, key]
-    found = {
-        name: np.rint(measure.formula(attention, trace.tokens) * 1_000).astype(int).ravel().tolist()
-        for name, measure in heads.MEASURES.items()
-    }
-    return Overview(found, reduce(tuple.__add__, heads.roles(trace)), measures.coarse(attention, THUMBNAIL))
+    found = heads.measured(trace)
+    told = {name: np.rint(values * 1_000).astype(int).ravel().tolist() for name, values in found.items()}
+    maps = np.stack([measures.coarse(each.attention, THUMBNAIL) for each in trace.layers])
+    return Overview(told, reduce(tuple.__add__, heads.roles(trace, found)), maps)
 
 
 def pack(side: Literal["a", "b"], trace: Trace, layer: int, seen: Overview | None = None) -> Packed:

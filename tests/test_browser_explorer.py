@@ -16,9 +16,11 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 from encoder import measures
 from encoder.heads import MEASURES
-from encoder.packing import codes, weights
+from encoder.packing import codes, is_whole, message, pack, weights
 from encoder.views import origins, whole_words, without_special
-from tests.screen import asked, explorer, labels, settle
+from pages.shared import explorer as component
+from pages.shared import state
+from tests.screen import asked, explorer, labels, settle, type_text
 
 pytestmark = pytest.mark.browser
 
@@ -50,6 +52,7 @@ LENSES = (
     {"over": "one", "hide": False, "renorm": False, "top": 100, "part": "all", "words": False, "weights": "rollout"},
     {"words": True, "hide": True},
 )
+CHOICE = {**{name: state.CHOICES[name].default for name in component.CHOICES}, "turn": 1, "report": 0}
 USUAL = {"weights": "raw", "over": "one", "part": "all", "words": False, "hide": False, "renorm": False, "top": 100}
 
 WORDS = ("The", "dendrochronologist", "sat", "down.")
@@ -127,6 +130,9 @@ def test_hovering_a_cell_says_both_tokens_and_the_weight_to_the_digits_of_the_tr
             hover(page, side, *grid.inside(row, column))
             words = f"from {names[row]} to {names[column]}: {digits(attention[row, column])}"
             expect(said(page, side)).to_have_text(words)
+            sent = told(trace).layers[layer].attention[head]
+            expect_numbers(page, side, names, sent[row], sent[:, column])
+            expect(explorer(page, side).locator(".mark")).to_have_count(2)
 
 
 def test_lines_are_drawn_for_every_weight_of_a_hundredth_or_more(visitor, scratch, minilm):
@@ -177,6 +183,53 @@ def test_left_minus_right_is_shown_where_both_have_the_same_tokens(visitor, of_w
     np.testing.assert_allclose(found, left[mine] - right[theirs], atol=1.5e-4)
 
 
+def test_the_colours_of_left_minus_right_are_centred_on_zero_and_pointing_says_the_number(visitor, scratch, minilm):
+    page = explore(visitor(), SHORT, **APART, minus=1)
+    (layer, head), (layer_b, head_b) = PLACES["a"], PLACES["b"]
+    left, right = told(scratch.trace(SHORT)).layers[layer], told(minilm.trace(SHORT)).layers[layer_b]
+    apart = left.attention[head] - right.attention[head_b]
+    canvas, names = page.locator(".between canvas"), labels(minilm.trace(SHORT))
+    across = canvas.evaluate("canvas => parseFloat(canvas.style.width)")
+    grid = Grid(
+        across - 24 - 34 * len(names), canvas.evaluate("c => parseFloat(c.style.height)") - 4 - 34 * len(names), 34
+    )
+    assert apart.min() < -0.1 < 0.1 < apart.max()
+    for cell in np.ndindex(apart.shape):
+        (seen,) = pixels(canvas, [grid.inside(*cell)])
+        # The ramps are even here: twice the difference is twice as far from the paper.
+        wanted = colour(apart[cell] ** 2, INK["a" if apart[cell] > 0 else "b"], paper(page))
+        assert seen == wanted
+    x, y = grid.inside(1, 2)
+    canvas.hover(position={"x": x, "y": y})
+    expect(page.locator(".between p").last).to_have_text(f"from {names[1]} to {names[2]}: {apart[1, 2]:.3f}")
+
+
+def test_without_a_second_sentence_no_part_of_a_pair_is_asked_for(visitor, minilm):
+    page = explore(visitor(), TEXT, part="ab", **APART)
+    names = labels(minilm.trace(TEXT))
+    rows, columns, found = numbers(page)["MiniLM"]
+    assert rows == columns == names
+    np.testing.assert_allclose(found, minilm.trace(TEXT).layers[4].attention[10], atol=1e-3)
+
+
+def test_of_a_long_text_a_layer_comes_when_it_is_asked_for(visitor, minilm):
+    page = explore(visitor(), LONG * 5, show="b", limit=400, layer_b=2, head_b=3, together=0)
+    trace = minilm.trace(LONG * 5, None, 400)
+    names = labels(trace)
+    assert not is_whole(trace)
+    expect(explorer(page, "b").locator(".token")).to_have_text(names)
+    for layer in (2, 3):
+        expect_at(page, "b", layer, 3)
+        expect(page.locator("canvas.large")).to_be_visible()
+        rows, columns, found = numbers(page)["MiniLM"]
+        assert rows == columns == names
+        np.testing.assert_allclose(found, trace.layers[layer - 1].attention[2], atol=6e-4)
+        page.locator(".explorer").focus()
+        press(page, "ArrowDown")
+    choose(page, weights="rollout")
+    expect(said(page, "b")).to_contain_text("A shorter text has them")
+
+
 def test_sorting_by_a_measure_puts_the_head_with_the_most_of_it_first(visitor, minilm):
     page = explore(visitor(), TEXT)
     choose(page, sort="previous")
@@ -216,6 +269,29 @@ def test_space_plays_through_the_layers_until_it_is_pressed_again(visitor):
     shown = explorer(page, "b").locator(".title").text_content()
     page.wait_for_timeout(900)  # longer than a layer stays while it plays
     assert explorer(page, "b").locator(".title").text_content() == shown
+
+
+def test_the_server_hears_of_the_layer_only_when_playing_stops(visitor):
+    guest, heard = visitor(), []
+    page = guest.context.new_page()
+    page.on("websocket", lambda socket: socket.on("framesent", heard.append))
+    page.goto(f"{guest.url}/attention-heads")
+    drawn(page)
+    page.locator(".explorer").focus()
+    before = len(heard)
+    press(page, "Space")
+    for layer in (2, 3):
+        expect_at(page, "b", layer, 1)
+    assert len(heard) == before
+    press(page, "Space")
+    page.wait_for_url(lambda url: int(asked(url).get("layer", 1)) >= 3)
+
+
+def test_keys_with_alt_control_or_command_are_the_browsers_own(visitor):
+    page = explore(visitor(), TEXT)
+    page.locator(".explorer").focus()
+    press(page, "Control+ArrowRight", "Meta+ArrowDown", "Alt+ArrowDown", "ArrowRight")
+    expect_at(page, "b", 1, 2)
 
 
 def test_a_question_mark_lists_the_keys_and_escape_closes_the_list(visitor):
@@ -403,6 +479,60 @@ def test_another_page_follows_the_choice_and_coming_back_keeps_it(visitor):
     assert look(page) == before
 
 
+def test_a_choice_made_just_before_a_page_link_is_not_lost(visitor):
+    page = explore(visitor(), TEXT)
+    page.locator(".explorer").focus()
+    press(page, "ArrowDown", "ArrowDown")
+    page.get_by_test_id("stTopNavLink").get_by_text("Feed-forward", exact=True).click()
+    expect(page.locator(".st-key-pick-layer input[type=range]")).to_have_value("3")
+
+
+def test_another_text_lets_go_of_the_picked_tokens_here_and_in_the_address(visitor):
+    page = explore(visitor(), TEXT, layer=2, layer_b=2)
+    explorer(page, "b").locator(".token").nth(3).click()
+    page.wait_for_url(lambda url: asked(url).get("pins") == "4")
+    page.get_by_role("radio", name="Right", exact=True).click()
+    page.wait_for_url(lambda url: asked(url).get("show") == "b")
+    settle(page)
+    expect(picked(page, "b")).to_have_text(["##dro"])
+    type_text(page, SHORT)
+    page.wait_for_url(lambda url: asked(url) == {"text": SHORT, "show": "b", "layer": "2", "pins": "4", "token": "4"})
+    expect(picked(page, "b")).to_have_count(0)
+
+
+def test_two_tabs_with_different_texts_do_not_mix(visitor, minilm):
+    guest = visitor()
+    one, other = explore(guest, TEXT), explore(guest, SHORT)
+    for page, text, layer in ((one, TEXT, 2), (other, SHORT, 2), (one, TEXT, 3)):
+        page.bring_to_front()
+        page.locator(".explorer").focus()
+        press(page, "ArrowDown")
+        expect_at(page, "b", layer, 1)
+        rows, _, found = numbers(page)["MiniLM"]
+        assert rows == labels(minilm.trace(text))
+        np.testing.assert_allclose(found, minilm.trace(text).layers[layer - 1].attention[0], atol=1e-3)
+
+
+def test_an_answer_that_a_newer_one_has_overtaken_is_dropped(visitor, browser, tmp_path, minilm):
+    page = explore(visitor(), TEXT, show="b")
+    shutil.copy(save(page, "HTML, works offline"), tmp_path / "attention.html")
+    copy = browser.new_page()
+    copy.goto((tmp_path / "attention.html").as_uri())
+    drawn(copy)
+    answers = [list(message([pack("b", minilm.trace(text), 0)], {**CHOICE, "turn": 2})) for text in (SHORT, PAIR)]
+    for last in (SHORT, PAIR):
+        copy.evaluate(
+            """([one, other, last]) => {
+              const shown = start(document.getElementById("here"));
+              const [first, second] = [Uint8Array.from(one), Uint8Array.from(other)];
+              return shown.show(first).then(() => Promise.all([shown.show(second), shown.show(last ? first : second)]));
+            }""",
+            [*answers, last == SHORT],
+        )
+        expect(copy.locator(".explorer").last.locator(".token")).to_have_text(labels(minilm.trace(last)))
+    copy.close()
+
+
 # ---- to take away
 
 
@@ -579,11 +709,8 @@ def expect_at(page, side, layer, head):
 def expect_numbers(page, side, names, reads, is_read):
     """The two lists of five, what is read and who reads, with their sums."""
     items = explorer(page, side).locator("li")
-    wanted = [
-        place for sums in (reads, is_read) for place in zip(np.argsort(-sums, kind="stable")[:5], sums, strict=False)
-    ]
     lists = [[(names[i], sums[i]) for i in np.argsort(-sums, kind="stable")[:5]] for sums in (reads, is_read)]
-    expect(items).to_have_count(len(wanted))
+    expect(items).to_have_count(sum(map(len, lists)))
     expect(items.locator("bdi")).to_have_text([name for part in lists for name, _ in part])
     shown = [float(number) for number in items.locator("span").all_text_contents()]
     np.testing.assert_allclose(shown, [weight for part in lists for _, weight in part], atol=6e-4)

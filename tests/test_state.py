@@ -304,6 +304,26 @@ def test_a_choice_made_beside_the_explorer_reaches_it_with_the_browsers_own():
     assert (choice["layer"], choice["layer_b"], choice["hide"]) == (3, 3, True)
 
 
+def test_a_report_that_crosses_a_change_beside_the_explorer_undoes_nothing():
+    app = open_page("attention")
+    app.toggle(key="pick.words").set_value(True).run()
+    choose(app, {"layer": 3, "layer_b": 3, "report": 1})  # of a browser that has not heard of the words yet
+    assert app.toggle(key="pick.words").value is True
+    assert app.query_params == {"layer": "3", "words": "1"}
+    app.toggle(key="pick.hide").set_value(True)
+    choose(app, {"layer": 4, "layer_b": 4, "report": 2})  # in the same run
+    choice = explored(app)["choice"]
+    assert (choice["words"], choice["hide"], choice["layer"], choice["report"]) == (True, True, 4, 2)
+
+
+@pytest.mark.parametrize("report", [None, "1", 2.5, [1]])
+def test_a_report_without_its_number_is_not_taken(report):
+    app = open_page("attention")
+    choose(app, {"layer": 3, "report": report})
+    assert fine(app)
+    assert app.query_params == {}
+
+
 def test_a_choice_of_the_browser_that_is_undone_elsewhere_is_undone_in_the_browser():
     app = open_page("attention")
     before = told(app)

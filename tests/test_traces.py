@@ -9,7 +9,9 @@ import torch
 from encoder import devices
 from encoder.errors import ModelError
 from encoder.maps import Places
+from encoder.models import Model
 from pages.shared import traces
+from tests.app import explored, fine, open_page
 
 
 @pytest.fixture
@@ -25,6 +27,18 @@ def test_of_many_short_readings_only_the_last_are_kept(readings):
         readings.get(number, lambda: small)
     assert readings.peek(traces.READINGS - 1) is None
     assert readings.peek(traces.READINGS) is readings.peek(2 * traces.READINGS - 1) is small
+
+
+def test_the_second_person_who_asks_for_the_same_text_costs_no_second_forward(readings, monkeypatch):
+    asked = []
+    trace = Model.trace
+    monkeypatch.setattr(Model, "trace", lambda model, *given: asked.append(given) or trace(model, *given))
+    first = open_page("attention", text="Nobody asked this before.")
+    again = open_page("attention", text="Nobody asked this before.")
+    assert fine(first)
+    assert fine(again)
+    assert explored(first)["models"].keys() == explored(again)["models"].keys() == {"a", "b"}
+    assert [given[0] for given in asked] == ["Nobody asked this before."] * 2  # one for each model
 
 
 def test_a_model_that_cannot_be_loaded_leaves_the_garbage_collector_on():

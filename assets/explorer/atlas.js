@@ -22,9 +22,9 @@ function plan(model, choice, width) {
   const gutter = grid ? 16 : 0;
   const tile = grid ? Math.max(10, Math.min(most, Math.floor((width - gutter) / model.heads) - 4)) : most + 4;
   const across = grid ? model.heads : Math.max(1, Math.floor(width / (tile + 4)));
-  const places = order(model, choice).map(({ layer, head, value }, i) => {
-    const [row, column] = grid ? [layer, head] : [Math.floor(i / across), i % across];
-    return { layer, head, value, x: gutter + column * (tile + 4), y: 1 + row * (tile + captions + 3) };
+  const places = order(model, choice).map((one, i) => {
+    const [row, column] = grid ? [one.layer, one.head] : [Math.floor(i / across), i % across];
+    return { ...one, x: gutter + column * (tile + 4), y: 1 + row * (tile + captions + 3) };
   });
   return { places, tile, gutter, height: Math.max(...places.map(({ y }) => y)) + tile + captions + 2 };
 }
@@ -37,7 +37,10 @@ function order(model, choice) {
       heads.push({ layer, head, value: values ? values[layer * model.heads + head] / 1000 : null });
     }
   }
-  return values ? heads.sort((a, b) => b.value - a.value) : heads;
+  if (!values) return heads;
+  const most = choice.sort === "distance" ? Math.max(...values) / 1000 : 1; // tokens; everything else is a share
+  for (const head of heads) head.share = head.value / (most || 1);
+  return heads.sort((a, b) => b.value - a.value);
 }
 
 function caption({ layer, head, value }, model, choice, tile) {
@@ -49,6 +52,10 @@ function caption({ layer, head, value }, model, choice, tile) {
 class Atlas {
   constructor(canvas, side, took) {
     Object.assign(this, { canvas, side, took, job: 0 });
+  }
+
+  stop() {
+    this.job++;
   }
 
   // Draw all thumbnails in slices; a newer picture stops an older one.
@@ -92,7 +99,7 @@ class Atlas {
   thumbnail(pen, place, choice, theme, ramp) {
     const { tile } = this.plan;
     const { values, width } = this.cells(place, choice);
-    pen.globalAlpha = place.value !== null && place.value < choice.least / 100 ? 0.15 : 1;
+    pen.globalAlpha = place.share < choice.least / 100 ? 0.15 : 1;
     blit(pen, image(values, width, (value) => ramp[shade(value)]), place.x, place.y, tile, tile);
     pen.globalAlpha = 1;
     pen.strokeStyle = theme.line;

@@ -81,10 +81,11 @@ function mirror(bar, choice, paired) {
   for (const shown of bar.querySelectorAll("output")) shown.textContent = `${choice[shown.name.replace("-shown", "")]} %`;
   const hide = (name, hidden) => (bar.querySelector(`[name=${name}]`).closest("label").hidden = hidden);
   hide("part", !paired);
-  hide("least", ["grid", "distance"].includes(choice.sort));
+  hide("least", choice.sort === "grid");
 }
 
 function pressed(explorer, event) {
+  if (event.altKey || event.ctrlKey || event.metaKey) return; // the browser's own
   if (event.target.matches("select, input") && event.key !== "Escape") return;
   const move = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[event.key];
   if (move) explorer.step(...move);

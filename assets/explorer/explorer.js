@@ -9,57 +9,97 @@ class Explorer {
     this.root = root;
     this.report = report;
     this.turn = 0;
+    this.reports = 0; // how many the server has got
+    this.mine = {}; // choice → the report that tells it: until the server has heard it, it stays
     this.hover = null; // { side, row, column }: units, either may be null
     this.frame = element("div", { className: "explorer", tabIndex: 0, role: "group", ariaLabel: "Attention of all heads" });
     this.frame.onkeydown = (event) => pressed(this, event);
     this.frame.ontransitionrun = (event) => event.target === this.frame && this.measure(); // the theme has changed
     root.append(this.frame);
-    new ResizeObserver(() => this.measure()).observe(this.frame);
+    this.observer = new ResizeObserver(() => this.measure());
+    this.observer.observe(this.frame);
+    // Whoever clicks elsewhere may leave the page: what is chosen must have been told by then.
+    this.hurry = (event) => event.composedPath().includes(this.frame) || this.tell();
+    document.addEventListener("pointerdown", this.hurry, true);
   }
 
   // Take over what the server sent. An answer that a newer one has overtaken is dropped.
   async show(bytes, choice) {
-    if (this.bytes && sameBytes(bytes, this.bytes)) return;
     const turn = ++this.turn;
+    if (this.bytes && sameBytes(bytes, this.bytes)) return;
     const header = await unpack(bytes);
     if (turn !== this.turn) return;
+    const [before, sides] = [this.choice, this.sides ?? []];
     const told = JSON.stringify(header.choice);
-    const read = JSON.stringify(header.models.map(({ tokens }) => tokens));
-    if (told !== this.told) this.choice = choice ?? { ...header.choice };
-    else if (read !== this.read) Object.assign(this.choice, { pins: "", pins_b: "" });
-    Object.assign(this, { bytes, header, told, read, models: header.models, hover: null, version: turn });
+    if (told !== this.told) this.choice = choice ?? this.agreed(header.choice);
+    Object.assign(this, { bytes, header, told, models: header.models, hover: null });
+    for (const { atlas } of sides) atlas.stop();
     this.sides = this.models.map((model) => new Side(this, model));
     if (!this.bar) this.furnish();
     this.room.replaceChildren(...this.sides.map(({ box }) => box));
     this.frame.dataset.ready = String(turn);
+    this.unpin(before, sides);
     this.measure();
-    this.paintNow();
+    this.paintWhenReady();
+  }
+
+  // What the server says, and what it has not heard of yet.
+  agreed(choice) {
+    if (!this.choice) this.reports = choice.report;
+    const newer = Object.keys(this.mine).filter((name) => this.mine[name] > choice.report);
+    return { ...choice, ...Object.fromEntries(newer.map((name) => [name, this.choice[name]])) };
+  }
+
+  // Another text has other tokens: a side's pins, unless they came with it, mean nothing there.
+  unpin(before, sides) {
+    const changed = this.sides.filter(({ letter, model }) => {
+      const old = sides.find((side) => side.letter === letter);
+      return old && old.model.tokens.join("\n") !== model.tokens.join("\n");
+    });
+    const names = changed.map((side) => side.name("pins")).filter((name) => this.choice[name] && this.choice[name] === before[name]);
+    if (names.length) this.set(Object.fromEntries(names.map((name) => [name, ""])));
+  }
+
+  // Its page is gone.
+  leave() {
+    this.observer.disconnect();
+    document.removeEventListener("pointerdown", this.hurry, true);
+    clearTimeout(this.timer);
+    clearInterval(this.playing);
+    this.turn++;
+    this.models = [];
+    for (const { atlas } of this.sides ?? []) atlas.stop();
+    this.frame.remove();
   }
 
   // What stays while models and texts change: a control that is being used keeps the focus.
   furnish() {
     this.bar = controls(this);
     this.room = element("div", { className: "sides" });
-    this.between = element("div", { className: "between" });
-    this.frame.append(this.bar, this.room, this.between);
+    this.between = new Between();
+    this.frame.append(this.bar, this.room, this.between.box);
   }
 
   get paired() {
-    return this.models.some(({ segment, special }) => segment.some((which, i) => which && !special[i]));
+    return this.models.some(({ paired }) => paired);
   }
 
   set(changes) {
     Object.assign(this.choice, changes);
+    for (const name of Object.keys(changes)) this.mine[name] = this.reports + 1;
     this.hover = null;
     this.paint();
     clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.tell(), SETTLED);
+    if (!this.playing) this.timer = setTimeout(() => this.tell(), SETTLED);
   }
 
+  // Only what has changed: what has changed elsewhere meanwhile stays so.
   tell() {
-    const choice = JSON.stringify(this.choice);
-    if (choice !== this.reported) this.report(JSON.parse(choice));
-    this.reported = choice;
+    clearTimeout(this.timer);
+    const news = Object.keys(this.mine).filter((name) => this.mine[name] > this.reports);
+    if (!news.length) return;
+    this.reports += 1;
+    this.report({ ...Object.fromEntries(news.map((name) => [name, this.choice[name]])), report: this.reports });
   }
 
   // A choice of one side; it is the other's too while both move together.
@@ -81,8 +121,9 @@ class Explorer {
     if (this.playing) {
       clearInterval(this.playing);
       this.playing = null;
+      this.tell();
     } else {
-      this.playing = setInterval(() => (this.frame.isConnected ? this.step(1, 0) : this.play()), BEAT);
+      this.playing = setInterval(() => this.step(1, 0), BEAT);
     }
   }
 
@@ -136,6 +177,7 @@ class Explorer {
 
   // Until a slow lens is prepared the old picture stays.
   paintWhenReady() {
+    cancelAnimationFrame(this.waiting);
     const start = performance.now();
     const until = sliceEnd();
     const ready = this.sides.every(({ model, layer }) => prepare(model, layer, this.choice, until));
@@ -155,9 +197,8 @@ class Explorer {
     mirror(this.bar, choice, this.paired);
     if (choice.weights === "rollout") this.roll();
     const apart = choice.minus && this.sides.length === 2;
-    this.between.hidden = !apart;
     for (const side of this.sides) side.draw(theme, apart);
-    if (apart) this.drawDifference(theme);
+    this.between.draw(apart ? this.sides : [], theme, Math.min(640, this.frame.clientWidth));
     this.light();
     this.took(start);
   }
@@ -174,40 +215,18 @@ class Explorer {
       if (model.rollout || model.rolling || !model.all) continue;
       model.rolling = roll(model);
       const step = () => {
+        if (!this.models.includes(model)) return; // a newer text is here
         const start = performance.now();
         const until = sliceEnd();
-        do if (model.rolling.next().done) return this.paint();
-        while (performance.now() < until);
+        let done;
+        do ({ done } = model.rolling.next());
+        while (!done && performance.now() < until);
         this.took(start);
-        requestAnimationFrame(step);
+        if (done) this.paint();
+        else requestAnimationFrame(step);
       };
       requestAnimationFrame(step);
     }
-  }
-
-  drawDifference(theme) {
-    const [left, right] = this.sides.map(({ shown }) => shown);
-    this.between.replaceChildren();
-    this.difference = null;
-    if (!left || !right) return;
-    const found = difference(left, right);
-    const colours = { more: rampTo(theme.paper, SIDE.a), less: rampTo(theme.paper, SIDE.b) };
-    const colourOf = (value) => (value > 0 ? colours.more : colours.less)[Math.round(255 * Math.min(1, Math.abs(value)))];
-    const at = mapGeometry(found, Math.min(640, this.frame.clientWidth));
-    const canvas = element("canvas", { role: "img", ariaLabel: "Left minus right, where both have the same tokens" });
-    const words = found.rows.length
-      ? "Left − right, where tokens stand for the same characters. Blue: the left reads more. Vermilion: the right."
-      : "The two models share no token here; with whole words they might.";
-    const said = element("p", { className: "caption", ariaLive: "polite" });
-    canvas.onpointermove = ({ offsetX, offsetY }) => {
-      const cell = cellAt(found, at, offsetX, offsetY);
-      const whole = cell && cell.row !== null && cell.column !== null;
-      const weight = whole && found.values[cell.row * found.columns.length + cell.column];
-      said.textContent = whole ? `from ${found.rows[cell.row].label} to ${found.columns[cell.column].label}: ${weight.toFixed(3)}` : "";
-    };
-    this.between.append(element("p", { className: "caption", textContent: words }), canvas, said);
-    drawMap(new CanvasPen(sheetOf(canvas, at.width, at.height), theme), found, at, theme, colourOf);
-    this.difference = { matrix: found, at, colourOf };
   }
 
   // What the pointer or a pin points at: marks in the maps, lit tokens, words and numbers. No map is drawn anew.
@@ -223,11 +242,14 @@ class Explorer {
     this.took(start);
   }
 
-  // The units of a side that are picked: hovered there, or the same words as those hovered on the other side, or pinned.
-  picked(side, all) {
-    const hover = this.hover && [this.hover.row, this.hover.column].filter(Boolean);
-    if (hover?.length) return new Set(all.filter((unit) => hover.some((one) => (this.hover.side === side ? one === unit : overlaps(one, unit)))));
-    return new Set(all.filter((unit) => unit.tokens.some((token) => side.pins.has(token))));
+  // The units of a side that are picked: hovered there, or the same words as that hovered on the other side, or pinned.
+  // `end`, "row" or "column", says what `all` are: of a cell that is hovered each has its own.
+  picked(side, all, end) {
+    const { pins } = side;
+    if (!this.hover) return new Set(all.filter((unit) => unit.tokens.some((token) => pins.has(token))));
+    const { row, column } = this.hover;
+    const one = row && column ? this.hover[end] : row ?? column;
+    return new Set(all.filter((unit) => (this.hover.side === side ? one === unit : overlaps(one, unit))));
   }
 
   // ---- saving
@@ -235,9 +257,9 @@ class Explorer {
   // What a CSV holds: the numbers of each side, or of the one picture of both.
   numbers() {
     const each = this.sides.flatMap((side) => side.numbers());
-    if (!this.difference || this.between.hidden) return each;
+    if (!this.between.shown) return each;
     const both = (name) => each.map((one) => one[name]).join(" − ");
-    return [{ model: both("model"), layer: both("layer"), head: both("head"), matrix: this.difference.matrix }];
+    return [{ model: both("model"), layer: both("layer"), head: both("head"), matrix: this.between.shown }];
   }
 
   async save(kind) {
@@ -248,7 +270,8 @@ class Explorer {
       const style = this.root.querySelector("style")?.textContent ?? document.querySelector("style").textContent;
       give(`${name}.html`, "text/html", pageOf(program.toString(), style, this.bytes, this.choice, theme));
     } else {
-      const drawn = this.difference && !this.between.hidden ? [this.difference] : this.sides.filter(({ shown }) => shown);
+      const drawn = this.between.shown ? [this.between] : this.sides.filter(({ shown }) => shown);
+      if (!drawn.length) return; // the caption says why there is nothing yet
       const sizes = drawn.map(({ at }) => [at.width, at.height + 24]);
       const width = sizes.reduce((sum, [w]) => sum + w + 16, 0);
       const height = Math.max(...sizes.map(([, h]) => h));
@@ -264,10 +287,8 @@ class Explorer {
         svg?.group(left, 24);
         context?.setTransform(2, 0, 0, 2, 2 * left, 48);
         const pen = svg ?? new CanvasPen(context, theme);
-        const words = one.title?.() ?? "Left − right";
-        pen.text(words, 8, -12, { colour: css(theme.text), size: 13 });
-        if (one.drawWith) one.drawWith(pen, theme);
-        else drawMap(pen, one.matrix, one.at, theme, one.colourOf);
+        pen.text(one.title(), 8, -12, { colour: css(theme.text), size: 13 });
+        one.drawWith(pen, theme);
         left += sizes[i][0] + 16;
       });
       if (svg) give(`${name}.svg`, "image/svg+xml", svg.toString());
@@ -278,7 +299,9 @@ class Explorer {
 }
 
 function sameBytes(some, others) {
-  return some.length === others.length && some.every((byte, i) => byte === others[i]);
+  if (some.length !== others.length) return false;
+  for (let i = 0; some !== others && i < some.length; i++) if (some[i] !== others[i]) return false;
+  return true;
 }
 
 function written(tokens) {

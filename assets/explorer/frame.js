@@ -12,4 +12,8 @@ export default function ({ data, parentElement, setStateValue }) {
   const explorer = explorers.get(parentElement);
   explorer.report = (choice) => setStateValue("choice", choice);
   explorer.show(data);
+  return () => {
+    explorer.leave();
+    explorers.delete(parentElement);
+  };
 }

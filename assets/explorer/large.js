@@ -19,7 +19,7 @@ function mapGeometry(matrix, width) {
   };
 }
 
-function drawMap(pen, matrix, at, theme, colourOf, written) {
+function drawMap(pen, matrix, at, theme, colourOf) {
   const { left, top, cell } = at;
   const [rows, columns] = [matrix.rows.length, matrix.columns.length];
   if (!rows || !columns) return;
@@ -59,14 +59,16 @@ function cellAt(matrix, at, x, y) {
 
 // ---- lines: from the tokens that read to the tokens that are read, downwards or, for scripts like Chinese, across
 
-function linesGeometry(matrix, width, flat) {
+// `heads` that are drawn at once: several have a legend above.
+function linesGeometry(matrix, width, flat, heads) {
   const most = Math.max(matrix.rows.length, matrix.columns.length, 1);
+  const top = heads > 1 ? 20 : 0;
   if (!flat) {
     const step = Math.max(12, Math.min(24, 420 / most));
-    return { flat, step, near: width * 0.3, far: width * 0.7, start: 26, width, height: 32 + step * most };
+    return { flat, step, top, near: width * 0.3, far: width * 0.7, start: top + 26, width, height: top + 32 + step * most };
   }
   const step = Math.max(12, Math.min(64, (width - 20) / most));
-  return { flat, step, near: 92, far: 250, start: 10, width: Math.max(width, 20 + step * most), height: 346 };
+  return { flat, step, top, near: top + 92, far: top + 250, start: 10, width: Math.max(width, 20 + step * most), height: top + 346 };
 }
 
 function lineEnds(at, row, column) {
@@ -85,8 +87,8 @@ function drawLines(pen, drawn, at, theme, only) {
     pen.text(unit.label.slice(0, 18), x, y, { align, turn, colour: strong(unit) ? ink : theme.faint });
   };
   if (!at.flat) {
-    pen.text("from", at.near - 6, 12, { align: "right", colour: theme.faint });
-    pen.text("to", at.far + 6, 12, { colour: theme.faint });
+    pen.text("from", at.near - 6, at.top + 12, { align: "right", colour: theme.faint });
+    pen.text("to", at.far + 6, at.top + 12, { colour: theme.faint });
   }
   const slanted = at.step < 40 ? 55 : 0;
   rows.forEach((unit, i) => write(unit, i, at.near + (at.flat ? -10 : -6), at.flat ? (slanted ? "right" : "center") : "right", at.flat ? slanted : 0));

@@ -104,8 +104,9 @@ function* roll(model) {
 function sides(model, lens) {
   model.units ??= { true: units(model, true), false: units(model, false) }; // the same objects always: they are compared
   const all = model.units[lens.words].filter((unit) => !(lens.hide && unit.special));
-  const of = (letter) => all.filter((unit) => lens.part === "all" || unit.segment === "ab".indexOf(letter));
-  return { rows: of(lens.part[0]), columns: of(lens.part[1]) };
+  const part = model.paired ? lens.part : "all";
+  const of = (letter) => all.filter((unit) => part === "all" || unit.segment === "ab".indexOf(letter));
+  return { rows: of(part[0]), columns: of(part[1]) };
 }
 
 function units(model, words) {

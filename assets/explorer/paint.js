@@ -1,7 +1,7 @@
 // Colours, and the pens that draw the same picture onto a canvas or into an SVG file.
 
 const SIDE = { a: [0, 114, 178], b: [213, 94, 0] }; // Okabe and Ito: left blue, right vermilion, as everywhere
-const APART = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442"];
+const APART = ["#009E73", "#CC79A7", "#E69F00", "#56B4E9"]; // further heads of a side; a last one has the text's colour
 const FONT = '11px "Source Sans", system-ui, sans-serif';
 
 // The page's own colours, light or dark. `host` is any element on the page.
@@ -9,7 +9,7 @@ function themeOf(host) {
   const style = getComputedStyle(host);
   const paper = channels(style.backgroundColor);
   const text = channels(style.color);
-  return { paper, text, font: FONT, faint: css(mixed(paper, text, 0.55)), line: css(mixed(paper, text, 0.2)), name: String(paper) };
+  return { paper, text, font: FONT, faint: css(mixed(paper, text, 0.55)), line: css(mixed(paper, text, 0.2)) };
 }
 
 function channels(colour) {
@@ -24,11 +24,12 @@ function css([red, green, blue]) {
   return `rgb(${red},${green},${blue})`;
 }
 
-// 256 colours from the paper to a colour. The share of the way grows with the root of the weight, so that small ones show.
+// 256 colours from the paper to a colour.
 function rampTo(paper, colour) {
   return Array.from({ length: 256 }, (_, step) => mixed(paper, colour, step / 255));
 }
 
+// A weight's step on a ramp: it grows with the root, so that small weights show.
 function shade(weight) {
   return Math.round(255 * Math.sqrt(Math.min(1, Math.max(0, weight))));
 }

@@ -36,6 +36,7 @@ function unfold(model, body) {
   }
   [model.all, model.layerBlock] = model.layer === null ? [model.blocks[0], null] : [null, model.blocks[1]];
   model.cache = new Map();
+  model.paired = model.segment.some((which, token) => which && !model.special[token]);
 }
 
 // Where each head's large codes begin.

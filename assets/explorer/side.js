@@ -1,5 +1,8 @@
 // One side of the explorer: a model's sentence, atlas, large picture and numbers.
 
+const MOST = APART.length + 1; // heads beside the chosen one, each with a colour of its own
+const INK = 45; // percent of a token's ground that is coloured at most: its name stays legible
+
 class Side {
   constructor(explorer, model) {
     Object.assign(this, { explorer, model, letter: model.side });
@@ -70,9 +73,8 @@ class Side {
 
   draw(theme, apart) {
     const { choice, model, width } = this;
-    this.theme = theme;
     const picture = [choice.sort, choice.least, choice.words, choice.hide, choice.renorm, choice.top, choice.part, choice.weights];
-    const key = [...picture, width, theme.name, theme.text, this.explorer.version].join();
+    const key = [...picture, width, theme.paper, theme.text].join();
     if (key !== this.drawn) this.atlas.draw(model, choice, theme, width);
     this.drawn = key;
     this.shown = matrix(model, this.layer, this.head, choice);
@@ -83,7 +85,7 @@ class Side {
     this.stage.hidden = apart || !this.shown;
     if (!this.shown) return this.excuse();
     const flat = choice.layout === "flat";
-    this.at = choice.layout === "map" ? mapGeometry(this.shown, width) : linesGeometry(this.shown, width, flat);
+    this.at = choice.layout === "map" ? mapGeometry(this.shown, width) : linesGeometry(this.shown, width, flat, this.together.length);
     if (apart) return;
     this.drawWith(new CanvasPen(sheetOf(this.canvas.large, this.at.width, this.at.height), theme), theme);
   }
@@ -99,20 +101,24 @@ class Side {
     const drawn = this.layersOfLines(theme);
     drawLines(pen, drawn, this.at, theme, picked.size ? picked : null);
     if (drawn.length < 2) return;
-    drawn.forEach(({ name, colour }, i) => pen.text(`● ${name}`, 4 + (i % 4) * 66, 8 + 13 * Math.floor(i / 4), { colour }));
+    drawn.forEach(({ name, colour }, i) => pen.text(`● ${name}`, 4 + 62 * i, 8, { colour }));
+  }
+
+  // The heads whose lines are drawn at once, the chosen one first: [layer, head] each.
+  get together() {
+    const alone = this.choice.layout === "map" || this.choice.over !== "one" || this.choice.weights === "rollout";
+    const more = alone ? [] : this.more.filter(([layer, head]) => layer !== this.layer || head !== this.head);
+    return [[this.layer, this.head], ...more.slice(-MOST)];
   }
 
   layersOfLines(theme) {
-    const more = this.choice.over === "one" && this.choice.weights !== "rollout" ? this.more : [];
-    if (!more.length) return [{ matrix: this.shown, colour: css(SIDE[this.letter]) }];
-    const heads = [[this.layer, this.head], ...more.filter(([l, h]) => l !== this.layer || h !== this.head)].slice(0, APART.length);
-    return heads
-      .map(([layer, head], i) => ({
-        matrix: matrix(this.model, layer, head, this.choice),
-        name: `${layer + 1}·${head + 1}`,
-        colour: APART[i] === "#000000" ? css(theme.text) : APART[i],
-      }))
-      .filter((one) => one.matrix);
+    const colours = [css(SIDE[this.letter]), ...APART, css(theme.text)];
+    const drawn = this.together.map(([layer, head], i) => ({
+      matrix: i ? matrix(this.model, layer, head, this.choice) : this.shown,
+      name: `${layer + 1}·${head + 1}`,
+      colour: colours[i],
+    }));
+    return drawn.filter((one) => one.matrix);
   }
 
   excuse() {
@@ -124,7 +130,7 @@ class Side {
 
   placeRings() {
     const { tile } = this.atlas.plan;
-    const rings = [[this.layer, this.head], ...(this.choice.layout === "map" ? [] : this.more)];
+    const rings = this.together;
     const whole = this.choice.over !== "one" || this.choice.weights === "rollout";
     this.rings.replaceChildren(
       ...rings.map(([layer, head], i) => {
@@ -141,9 +147,9 @@ class Side {
   light() {
     this.chips();
     if (!this.shown) return;
-    const { shown, at, explorer } = this;
-    const rows = explorer.picked(this, shown.rows);
-    const columns = explorer.picked(this, shown.columns);
+    const { shown, at, explorer, pins } = this;
+    const rows = explorer.picked(this, shown.rows, "row");
+    const columns = explorer.picked(this, shown.columns, "column");
     this.markers(rows, columns, at);
     const all = new Set([...rows, ...columns]);
     const to = reads(shown, rows);
@@ -154,13 +160,14 @@ class Side {
     const weight = new Map(shown.columns.map((unit, i) => [unit, to[i]]));
     for (const [unit, chip] of this.chipOf) {
       chip.classList.toggle("picked", all.has(unit));
-      chip.style.setProperty("--share", `${Math.round(100 * Math.sqrt(Math.min(1, weight.get(unit) ?? 0)))}%`);
+      chip.ariaPressed = String(unit.tokens.some((token) => pins.has(token)));
+      chip.style.setProperty("--share", `${Math.round(INK * Math.sqrt(Math.min(1, weight.get(unit) ?? 0)))}%`);
     }
   }
 
   chips() {
     const { choice, model } = this;
-    const key = [choice.words, choice.hide, this.explorer.version].join();
+    const key = [choice.words, choice.hide].join();
     if (key === this.chipped) return;
     this.chipped = key;
     const all = sides(model, { ...choice, part: "all" }).rows;
@@ -255,7 +262,7 @@ class Side {
   add({ layer, head }) {
     const name = `${layer + 1}.${head + 1}`;
     const held = this.choice[this.name("more")].split("-").filter(Boolean);
-    const more = held.includes(name) ? held.filter((one) => one !== name) : [...held, name];
+    const more = held.includes(name) ? held.filter((one) => one !== name) : [...held, name].slice(-MOST);
     this.explorer.set({ [this.name("more")]: more.join("-"), layout: this.choice.layout === "map" ? "lines" : this.choice.layout });
   }
 
@@ -280,7 +287,12 @@ class Side {
   numbers() {
     if (!this.shown) return [];
     const one = this.choice.over === "one" && this.choice.weights !== "rollout";
-    const head = this.choice.weights === "rollout" ? "rollout" : one ? this.head + 1 : this.choice.over;
-    return [{ model: this.model.name, layer: this.layer + 1, head, matrix: this.shown }];
+    const whole = this.choice.weights === "rollout" ? "rollout" : this.choice.over;
+    return this.together.map(([layer, head], i) => ({
+      model: this.model.name,
+      layer: layer + 1,
+      head: one ? head + 1 : whole,
+      matrix: i ? matrix(this.model, layer, head, this.choice) : this.shown,
+    })).filter((one) => one.matrix);
   }
 }

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from html import escape
 from typing import Any
 
@@ -27,15 +28,19 @@ SIDES: dict[str, str] = {"both": "Both", "a": "Left", "b": "Right"}
 class Column:
     """One model's half of a page. `with column:` draws into it."""
 
-    def __init__(self, side: Side, place: DeltaGenerator, read: Trace, shown: Trace) -> None:
+    def __init__(self, side: Side, place: DeltaGenerator, read: Trace) -> None:
         self.side: Side = side
         self.colour = COLOURS[side]
         self.read = read  # every token that the model read
         self.name = f"{SIDES[side]}: {read.model.name}"
-        self.trace = shown  # the same as the learner wants to see it: by words, without special tokens
         self._place = place
         self.wide = state.get("show") != "both"
         self._charts = 0
+
+    @cached_property
+    def trace(self) -> Trace:
+        """What was read as the learner wants to see it: by words, without special tokens."""
+        return traces.shown(self.side)
 
     def __enter__(self) -> "Column":
         self._place.__enter__()
@@ -137,7 +142,7 @@ def columns() -> Iterator[Column]:
         with place:
             read = _read(side)
         if read is not None:
-            yield Column(side, place, read, traces.shown(side))
+            yield Column(side, place, read)
 
 
 def switch(view: str = "", views: Mapping[str, str] = NOTHING) -> None:

@@ -11,12 +11,12 @@ from pages.shared import prose, state, traces
 from pages.shared.columns import Column
 
 # In this order they stand in one function: assets/explorer/frame.js says why.
-FILES = ("payload", "lenses", "paint", "atlas", "large", "save", "controls", "side", "explorer")
+FILES = ("payload", "lenses", "paint", "atlas", "large", "save", "controls", "between", "side", "explorer")
 CHOICES = (
     *("layer", "layer_b", "head", "head_b", "pins", "pins_b", "more", "more_b", "words", "hide", "together"),
     *("layout", "weights", "over", "part", "renorm", "top", "minus", "sort", "least"),
 )
-KEY, TOLD, TAKEN = "explorer", "explorer.told", "explorer.taken"
+KEY, TOLD, TAKEN, HEARD = "explorer", "explorer.told", "explorer.taken", "explorer.heard"
 
 
 def program() -> str:
@@ -39,19 +39,23 @@ def show(columns: Sequence[Column]) -> None:
 def _told() -> dict[str, Any]:
     """The choices that the message names.
 
-    While the browser's own are the newest they stay what they were: an equal message is not sent again.
+    While the browser's own are the newest they stay what they were: an equal message is not sent again. `report` is the
+    last of the browser's reports that they know of.
     """
     now = {name: state.get(name) for name in CHOICES}
     if KEY not in st.session_state or now != st.session_state.get(TAKEN):
         turn = st.session_state.get(TOLD, {"turn": 0})["turn"] + 1  # back to what was told before is news too
-        st.session_state[TOLD], st.session_state[TAKEN] = {**now, "turn": turn}, now
+        heard = st.session_state.get(HEARD, 0)
+        st.session_state[TOLD], st.session_state[TAKEN] = {**now, "turn": turn, "report": heard}, now
     told: dict[str, Any] = st.session_state[TOLD]
     return told
 
 
 def _chosen() -> None:
     chosen = st.session_state[KEY]["choice"]
-    if not isinstance(chosen, dict):
+    if not isinstance(chosen, dict) or not isinstance(chosen.get("report"), int):
         return
-    state.take({name: chosen[name] for name in CHOICES if name in chosen})
-    st.session_state[TAKEN] = {name: state.get(name) for name in CHOICES}
+    names = [name for name in CHOICES if name in chosen]
+    state.take({name: chosen[name] for name in names})
+    st.session_state[HEARD] = chosen["report"]
+    st.session_state[TAKEN] = {**st.session_state[TAKEN], **{name: state.get(name) for name in names}}

@@ -135,7 +135,7 @@ def _take(name: str, value: Any) -> None:
     st.session_state[f"choice.{name}"] = value
     if name.startswith("layer"):
         _forget_neuron(name)
-    if name.startswith("pins") and value:  # the other pages follow the first token that was picked
+    if name.startswith("pins") and value:  # the other pages follow the leftmost token that is pinned
         st.session_state[f"choice.{name.replace('pins', 'token')}"] = CHOICES["token"].read(value.split(".")[0])
 
 

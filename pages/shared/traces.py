@@ -3,7 +3,7 @@
 import gc
 import threading
 from collections.abc import Callable, Hashable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import streamlit as st
 
@@ -93,10 +93,10 @@ def packed(side: Side) -> Packed:
     """All attention of the reading, for the browser; of a long text only the layer chosen. Raises ModelError."""
     read, question = trace(side), (side, *_question(side))
     if packing.is_whole(read):
-        return _once(Packed, (*question, "packed"), lambda: packing.pack(side, read, 0))
+        return _once(Packed, (*question, "packed"), lambda: _in_turn(packing.pack, side, read, 0))
     layer = min(state.get(state.sided("layer", side)), read.model.layers) - 1
-    seen = _once(Overview, (*question, "overview"), lambda: packing.overview(read))
-    return _once(Packed, (*question, layer), lambda: packing.pack(side, read, layer, seen))
+    seen = _once(Overview, (*question, "overview"), lambda: _in_turn(packing.overview, read))
+    return _once(Packed, (*question, layer), lambda: _in_turn(packing.pack, side, read, layer, seen))
 
 
 def ready(side: Side) -> Trace | None:
@@ -123,9 +123,13 @@ def _wishes() -> tuple[bool, bool]:
 
 
 def _read(name: str, where: str, text: str, pair: str | None, limit: int) -> Trace:
-    model = load(name, where)
+    return _in_turn(load(name, where).trace, text, pair, limit)
+
+
+def _in_turn(make: Callable[..., Kind], *given: Any) -> Kind:
+    """Make what takes much memory for a long text, while only one other is made."""
     with READING:
-        return model.trace(text, pair, limit)
+        return make(*given)
 
 
 def _view(read: Trace, words: bool, hide: bool) -> Trace:

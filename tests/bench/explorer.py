@@ -115,32 +115,42 @@ def _painted(browser: "Browser", ours: str, echo: str) -> Iterator[Row]:
 def _frames(browser: "Browser", url: str) -> Iterator[Row]:
     text = texts.of_tokens(128).replace(" ", "+")
     page = _page(browser, f"{url}/attention-heads?a={LARGE}&b={LARGE}&text={text}")
-    received: list[float] = []
+    turn = 0  # every act is another choice than the one before: nothing is found prepared
     _ready(page)
+
+    def select(name: str, *values: str) -> Callable[[], Any]:
+        return lambda: page.locator(f"select[name={name}]").select_option(values[turn % len(values)])
+
     page.wait_for_timeout(1_500)
     acts: dict[str, Callable[[], Any]] = {
         "head": lambda: page.keyboard.press("ArrowRight"),
         "layer": lambda: page.keyboard.press("ArrowDown"),
-        "hover": lambda: page.locator("canvas.large").first.hover(position={"x": 150, "y": 150 + len(received) % 40}),
-        "mean of a layer": lambda: page.locator("select[name=over]").select_option("mean"),
-        "norm-weighted": lambda: page.locator("select[name=weights]").select_option("norm"),
+        "hover": lambda: page.locator("canvas.large").first.hover(position={"x": 150, "y": 150 + 7 * turn}),
+        "mean or maximum": select("over", "max", "mean"),
+        "layer of means": lambda: page.keyboard.press("ArrowDown"),
+        "norm-weighted": select("weights", "norm", "raw"),
         "whole words": lambda: page.locator("input[name=words]").click(),
-        "threshold": lambda: page.locator("input[name=top]").fill(str(90 - len(received) % 40)),
-        "lines": lambda: page.locator("select[name=layout]").select_option("lines"),
-        "rollout": lambda: page.locator("select[name=weights]").select_option("rollout"),
+        "hide special": lambda: page.locator("input[name=hide]").click(),
+        "renormalise": lambda: page.locator("input[name=renorm]").click(),
+        "threshold": lambda: page.locator("input[name=top]").fill(str(90 - 3 * turn)),
+        "sort": select("sort", "entropy", "previous", "distance"),
+        "left − right": lambda: page.locator("input[name=minus]").click(),
+        "lines": select("layout", "lines", "flat", "map"),
+        "rollout": select("weights", "rollout", "raw"),
     }
     worst: dict[str, list[float]] = {}
     page.locator(".explorer").focus()
     for name, act in acts.items():
-        for _ in range(10):
+        if "layer" in name:
+            page.locator(".explorer").focus()
+        for turn in range(12):  # noqa: B007 - the acts read it
             page.evaluate(LISTEN)
             act()
             page.wait_for_timeout(250)
             slices = page.evaluate("() => [...window.spent.values()]")
-            received.append(len(slices))
-            worst.setdefault(name, []).extend(slices or [0.0])
-            if name in ("head", "layer"):
-                page.locator(".explorer").focus()
+            if not slices:
+                raise RuntimeError(f"nothing was drawn: {name}")
+            worst.setdefault(name, []).extend(slices)
     for name, slices in worst.items():
         note = f"worst {max(slices):.1f} ms, {len(slices)} frames"
         name = f"script a frame, 128 × 12 × 12, both sides: {name}, p95"

@@ -1,0 +1,41 @@
+// The one picture of both sides: left − right, where their tokens stand for the same characters.
+
+class Between {
+  constructor() {
+    this.words = element("p", { className: "caption" });
+    this.canvas = element("canvas", { role: "img", ariaLabel: "Left minus right, where both have the same tokens" });
+    this.said = element("p", { className: "caption", ariaLive: "polite" });
+    this.box = element("div", { className: "between", hidden: true }, this.words, this.canvas, this.said);
+    this.canvas.onpointermove = ({ offsetX, offsetY }) => this.say(cellAt(this.shown, this.at, offsetX, offsetY));
+    this.canvas.onpointerleave = () => this.say(null);
+  }
+
+  title() {
+    return "Left − right";
+  }
+
+  // Both sides' pictures, or none while they are apart or one is not there yet.
+  draw(sides, theme, width) {
+    const [left, right] = sides.map(({ shown }) => shown);
+    this.box.hidden = !left || !right;
+    this.shown = this.box.hidden ? null : difference(left, right);
+    if (!this.shown) return;
+    this.words.textContent = this.shown.rows.length
+      ? "Left − right, where tokens stand for the same characters. Blue: the left reads more. Vermilion: the right."
+      : "The two models share no token here; with whole words they might.";
+    this.at = mapGeometry(this.shown, width);
+    this.drawWith(new CanvasPen(sheetOf(this.canvas, this.at.width, this.at.height), theme), theme);
+  }
+
+  drawWith(pen, theme) {
+    const [more, less] = [rampTo(theme.paper, SIDE.a), rampTo(theme.paper, SIDE.b)];
+    drawMap(pen, this.shown, this.at, theme, (value) => (value > 0 ? more : less)[Math.round(255 * Math.min(1, Math.abs(value)))]);
+  }
+
+  say(cell) {
+    const { rows, columns, values } = this.shown ?? {};
+    const whole = cell && cell.row !== null && cell.column !== null;
+    const weight = whole && values[cell.row * columns.length + cell.column];
+    this.said.textContent = whole ? `from ${rows[cell.row].label} to ${columns[cell.column].label}: ${weight.toFixed(3)}` : "";
+  }
+}
