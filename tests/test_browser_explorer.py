@@ -212,6 +212,22 @@ def test_without_a_second_sentence_no_part_of_a_pair_is_asked_for(visitor, minil
     np.testing.assert_allclose(found, minilm.trace(TEXT).layers[4].attention[10], atol=1e-3)
 
 
+def test_renormalised_numbers_say_that_they_are_about(visitor, minilm):
+    page = explore(visitor(), TEXT, **APART, pins=1, pins_b=1, renorm=1, hide=1)
+    attention = minilm.trace(TEXT).layers[4].attention[10][1:-1, 1:-1]
+    attention = attention / attention.sum(-1, keepdims=True)
+    explorer(page, "b").locator(".token").nth(2).hover()
+    shown = explorer(page, "b").locator("ol").first.locator("li span").all_text_contents()
+    assert all(re.fullmatch(r"≈ \d\.\d\d", number) for number in shown)
+    np.testing.assert_allclose([float(number[2:]) for number in shown], -np.sort(-attention[2])[:5], atol=0.011)
+
+
+def test_left_minus_right_is_offered_for_two_models_only(visitor):
+    page = explore(visitor(), TEXT, show="b", minus=1)
+    expect(page.locator("input[name=minus]")).to_be_hidden()
+    expect(page.locator("canvas.large")).to_be_visible()
+
+
 def test_of_a_long_text_a_layer_comes_when_it_is_asked_for(visitor, minilm):
     page = explore(visitor(), LONG * 5, show="b", limit=400, layer_b=2, head_b=3, together=0)
     trace = minilm.trace(LONG * 5, None, 400)
@@ -384,6 +400,20 @@ def test_a_shift_click_adds_a_head_to_the_lines_and_to_the_legend(visitor):
     expect(side.locator(".ring")).to_have_count(2)
 
 
+def test_on_a_phone_taps_add_heads_to_the_lines_while_that_is_ticked(visitor):
+    page = explore(visitor(phone=True), TEXT)
+    expect(page.locator(".adds")).to_be_hidden()
+    choose(page, layout="lines")
+    atlas, added = explorer(page, "b").locator("canvas.heads"), explorer(page, "b").locator(".ring")
+    x, y = tile(page, 2, 5)
+    page.locator(".adds").tap()
+    atlas.tap(position={"x": x, "y": y})
+    expect(added).to_have_count(2)
+    atlas.tap(position={"x": x, "y": y})
+    expect(added).to_have_count(1)
+    expect_at(page, "b", 1, 1)
+
+
 def test_on_a_phone_a_tap_chooses_a_head_and_picks_tokens(visitor, minilm):
     page = explore(visitor(phone=True), TEXT)
     side = explorer(page, "b")
@@ -479,10 +509,12 @@ def test_another_page_follows_the_choice_and_coming_back_keeps_it(visitor):
     assert look(page) == before
 
 
-def test_a_choice_made_just_before_a_page_link_is_not_lost(visitor):
+@pytest.mark.parametrize("pause", [0, 280, 320])  # milliseconds: it is reported after 300
+def test_a_choice_made_just_before_a_page_link_is_not_lost(visitor, pause):
     page = explore(visitor(), TEXT)
     page.locator(".explorer").focus()
     press(page, "ArrowDown", "ArrowDown")
+    page.wait_for_timeout(pause)
     page.get_by_test_id("stTopNavLink").get_by_text("Feed-forward", exact=True).click()
     expect(page.locator(".st-key-pick-layer input[type=range]")).to_have_value("3")
 

@@ -38,7 +38,7 @@ def test_the_second_person_who_asks_for_the_same_text_costs_no_second_forward(re
     assert fine(first)
     assert fine(again)
     assert explored(first)["models"].keys() == explored(again)["models"].keys() == {"a", "b"}
-    assert [given[0] for given in asked] == ["Nobody asked this before."] * 2  # one for each model
+    assert [given[0] for given in asked].count("Nobody asked this before.") == 2  # one for each model
 
 
 def test_a_model_that_cannot_be_loaded_leaves_the_garbage_collector_on():

@@ -43,6 +43,13 @@ function slide(label, name, low, explorer) {
   return element("label", { className: "control" }, element("span", { textContent: label }), range, value);
 }
 
+// On a phone there is no Shift: while this is ticked, a tap on a small map adds its head to the lines.
+function adds(explorer) {
+  const box = element("input", { type: "checkbox" });
+  box.onchange = () => (explorer.adding = box.checked);
+  return element("label", { className: "control tick adds" }, box, element("span", { textContent: "Add heads" }));
+}
+
 function controls(explorer) {
   const { measures } = explorer.header;
   const sorts = { grid: "Layer and head", ...Object.fromEntries(measures.map(({ key, label }) => [key, label])) };
@@ -58,6 +65,7 @@ function controls(explorer) {
     tick("Hide special", "hide", explorer),
     tick("Renormalise", "renorm", explorer),
     tick("Left − right", "minus", explorer),
+    adds(explorer),
     slide("Top share", "top", 1, explorer),
     choose("Sort heads by", "sort", sorts, explorer),
     slide("At least", "least", 0, explorer),
@@ -72,8 +80,9 @@ function controls(explorer) {
 }
 
 // Let every control show the choice.
-function mirror(bar, choice, paired) {
-  for (const field of bar.querySelectorAll("select, input")) {
+function mirror(bar, explorer) {
+  const { choice, paired, sides } = explorer;
+  for (const field of bar.querySelectorAll("[name]:is(select, input)")) {
     const value = choice[field.name];
     if (field.type === "checkbox") field.checked = value;
     else if (field.value !== String(value)) field.value = String(value);
@@ -81,7 +90,11 @@ function mirror(bar, choice, paired) {
   for (const shown of bar.querySelectorAll("output")) shown.textContent = `${choice[shown.name.replace("-shown", "")]} %`;
   const hide = (name, hidden) => (bar.querySelector(`[name=${name}]`).closest("label").hidden = hidden);
   hide("part", !paired);
+  hide("minus", sides.length < 2);
   hide("least", choice.sort === "grid");
+  const alone = choice.layout === "map" || choice.over !== "one" || choice.weights === "rollout";
+  bar.querySelector(".adds").hidden = alone;
+  explorer.adding = !alone && bar.querySelector(".adds input").checked;
 }
 
 function pressed(explorer, event) {

@@ -2,6 +2,7 @@
 // which hears of the choice a moment after it has settled.
 
 const SETTLED = 300; // milliseconds
+const ON_ITS_WAY = 150; // milliseconds until Streamlit has sent what it was told
 const BEAT = 700; // milliseconds a layer while playing
 
 class Explorer {
@@ -18,9 +19,8 @@ class Explorer {
     root.append(this.frame);
     this.observer = new ResizeObserver(() => this.measure());
     this.observer.observe(this.frame);
-    // Whoever clicks elsewhere may leave the page: what is chosen must have been told by then.
-    this.hurry = (event) => event.composedPath().includes(this.frame) || this.tell();
-    document.addEventListener("pointerdown", this.hurry, true);
+    this.hold = (event) => this.holdLink(event);
+    document.addEventListener("click", this.hold, true);
   }
 
   // Take over what the server sent. An answer that a newer one has overtaken is dropped.
@@ -63,7 +63,7 @@ class Explorer {
   // Its page is gone.
   leave() {
     this.observer.disconnect();
-    document.removeEventListener("pointerdown", this.hurry, true);
+    document.removeEventListener("click", this.hold, true);
     clearTimeout(this.timer);
     clearInterval(this.playing);
     this.turn++;
@@ -96,10 +96,25 @@ class Explorer {
   // Only what has changed: what has changed elsewhere meanwhile stays so.
   tell() {
     clearTimeout(this.timer);
-    const news = Object.keys(this.mine).filter((name) => this.mine[name] > this.reports);
+    const { news } = this;
     if (!news.length) return;
     this.reports += 1;
+    this.toldAt = performance.now();
     this.report({ ...Object.fromEntries(news.map((name) => [name, this.choice[name]])), report: this.reports });
+  }
+
+  get news() {
+    return Object.keys(this.mine).filter((name) => this.mine[name] > this.reports);
+  }
+
+  // A page link waits until the server has been told: a report that comes after it would lead back to this page.
+  holdLink(event) {
+    const link = event.target.closest?.("a[href]");
+    if (!link || (!this.news.length && !(performance.now() - this.toldAt < ON_ITS_WAY))) return;
+    event.preventDefault();
+    event.stopPropagation();
+    this.tell();
+    setTimeout(() => link.click(), ON_ITS_WAY + 1);
   }
 
   // A choice of one side; it is the other's too while both move together.
@@ -153,7 +168,7 @@ class Explorer {
       element("p", {}, element("kbd", { textContent: key }), document.createTextNode(` ${words}`)),
     );
     const about = element("p", {
-      textContent: "Rows are the tokens that read, columns the tokens that are read. Weights are exact to the digits shown.",
+      textContent: "Rows are the tokens that read, columns the tokens that are read. Weights are the model's own, rounded to the digits shown; ≈ marks what was divided by a sum of rounded ones.",
     });
     const dialog = element("dialog", { open: true, ariaLabel: "Keys" }, ...rows, about);
     dialog.onclick = () => dialog.remove();
@@ -194,7 +209,7 @@ class Explorer {
     const start = performance.now();
     const { choice } = this;
     const { theme } = this;
-    mirror(this.bar, choice, this.paired);
+    mirror(this.bar, this);
     if (choice.weights === "rollout") this.roll();
     const apart = choice.minus && this.sides.length === 2;
     for (const side of this.sides) side.draw(theme, apart);

@@ -10,7 +10,7 @@ function matrix(model, layer, head, lens) {
   const values = merge(weights, model.tokens.length, rows, columns);
   if (lens.renorm) renormalise(values, columns.length);
   if (lens.top < 100) keepTop(values, columns.length, lens.top / 100);
-  return { rows, columns, values };
+  return { rows, columns, values, sure: !lens.renorm };
 }
 
 // The same of one head alone, whatever is done over heads: for thumbnails.
@@ -195,7 +195,7 @@ function difference(left, right) {
       values[r * columns.length + c] = mine - theirs;
     });
   });
-  return { rows: rows.map(({ unit }) => unit), columns: columns.map(({ unit }) => unit), values };
+  return { rows: rows.map(({ unit }) => unit), columns: columns.map(({ unit }) => unit), values, sure: left.sure };
 }
 
 // ---- what a picked set of units reads, and who reads it: sums over the picked

@@ -73,7 +73,9 @@ function weightsOf(model, layer, head) {
   return model.all ? decode(model.all, layer * model.heads + head) : decode(model.layerBlock, head);
 }
 
-// A weight as it is written everywhere: three digits, four below 0.01. Exactly the server's number, rounded.
-function digits(weight) {
+// A weight as it is written everywhere: three digits, four below 0.01. Exactly the server's number, rounded. What is not
+// `sure`, as it was divided by a small sum of rounded numbers, says so.
+function digits(weight, sure = true) {
+  if (!sure) return `≈ ${weight.toFixed(2)}`;
   return weight < 0.00995 ? weight.toFixed(4) : weight.toFixed(3);
 }

@@ -209,7 +209,7 @@ class Side {
     this.caption.textContent = "";
     if (hover?.side === this && hover.row && hover.column) {
       const weight = shown.values[shown.rows.indexOf(hover.row) * shown.columns.length + shown.columns.indexOf(hover.column)];
-      this.caption.textContent = `from ${hover.row.label} to ${hover.column.label}: ${digits(weight)}`;
+      this.caption.textContent = `from ${hover.row.label} to ${hover.column.label}: ${digits(weight, shown.sure)}`;
     } else if (!picked.size) {
       this.caption.textContent = "Point at a token, or pick some: their numbers appear here.";
     } else {
@@ -218,7 +218,7 @@ class Side {
     }
     const list = (title, sums, units) => {
       const items = strongest(sums, units).map(({ unit, weight }) =>
-        element("li", {}, element("bdi", { textContent: unit.label }), element("span", { textContent: digits(weight) })),
+        element("li", {}, element("bdi", { textContent: unit.label }), element("span", { textContent: digits(weight, this.shown.sure) })),
       );
       return element("div", {}, element("b", { textContent: title }), element("ol", {}, ...items));
     };
@@ -238,7 +238,7 @@ class Side {
     };
     atlas.onclick = (event) => {
       const found = this.atlas.at(...place(event));
-      if (found) event.shiftKey || event.ctrlKey ? this.add(found) : this.go(found);
+      if (found) event.shiftKey || event.ctrlKey || this.explorer.adding ? this.add(found) : this.go(found);
     };
     large.onpointermove = (event) => this.explorer.point(this.under(...place(event)));
     large.onpointerleave = (event) => event.pointerType === "mouse" && this.explorer.point(null);

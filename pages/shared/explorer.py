@@ -52,10 +52,10 @@ def _told() -> dict[str, Any]:
 
 
 def _chosen() -> None:
-    chosen = st.session_state[KEY]["choice"]
+    chosen = st.session_state.get(KEY, {}).get("choice")  # its page may have been left since
     if not isinstance(chosen, dict) or not isinstance(chosen.get("report"), int):
         return
     names = [name for name in CHOICES if name in chosen]
     state.take({name: chosen[name] for name in names})
     st.session_state[HEARD] = chosen["report"]
-    st.session_state[TAKEN] = {**st.session_state[TAKEN], **{name: state.get(name) for name in names}}
+    st.session_state[TAKEN] = {**st.session_state.get(TAKEN, {}), **{name: state.get(name) for name in names}}
