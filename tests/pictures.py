@@ -7,7 +7,7 @@ from tests.browser import launch
 
 PICTURES = {
     "side-by-side": ("/", 1280, 720, "light"),
-    "attention": ("/attention-heads?layer=3&head=2", 1280, 720, "dark"),
+    "attention": ("/attention-heads?layer=3&head=2", 1280, 1080, "dark"),
 }
 
 
@@ -21,7 +21,7 @@ def main() -> None:
                 page.goto(server.url + address)
                 page.wait_for_selector(".st-key-ready")
                 page.wait_for_function("!document.querySelector('[data-testid=stSkeleton]')")
-            page.wait_for_timeout(1000)  # for charts to fade in
+            page.wait_for_timeout(1000)  # for charts to fade in, and the explorer to draw
             page.screenshot(path=ROOT / "assets" / "pictures" / f"{name}.png")
             page.close()
         browser.close()
