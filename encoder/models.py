@@ -35,6 +35,9 @@ DEFAULT_LIMIT = 128  # tokens; enough for a paragraph, and attention for a whole
 # While transformers loads a model it switches torch's initialisation off for the whole process: an encoder that another
 # thread builds meanwhile would have no weights.
 BUILDING = threading.Lock()
+# Bytes. An array that torch made keeps its tensor, and the garbage collector, which Streamlit calls after every turn,
+# visits each one: the 240 readings of a class are 16,000 and take it 10 ms. Copies of the small ones take none.
+SMALL = 2**18
 SEED = 2017  # of the untrained encoders, so that everybody in the room sees the same numbers
 
 Walk = Callable[[Tensor, Tensor], tuple[EmbeddingStates, Iterable[LayerStates]]]  # (ids, segment), each [batch, token]
@@ -214,4 +217,5 @@ def _parameters(network: nn.Module) -> int:
 
 def _array(tensor: Tensor) -> np.ndarray:
     """[batch = 1, …] tensor on any device → read-only float32 array without the batch axis."""
-    return read_only(tensor[0].float().cpu().numpy())
+    array = tensor[0].float().cpu().numpy()
+    return read_only(array.copy() if array.nbytes < SMALL else array)

@@ -416,3 +416,12 @@ def test_an_encoder_has_its_weights_even_while_another_thread_loads_a_pretrained
             found = pool.submit(load, "scratch-untrained").result().trace("A cat.").layers[-1].hidden
             loading.result()
             np.testing.assert_array_equal(found, expected)
+
+
+def test_a_short_reading_leaves_no_tensor_for_the_garbage_collector_to_visit(minilm, scratch):
+    gc.collect()
+    before = {id(thing) for thing in gc.get_objects() if type(thing) is torch.Tensor}
+    readings = [model.trace("The cat sat on the mat.") for model in (minilm, scratch)]
+    left = [thing for thing in gc.get_objects() if type(thing) is torch.Tensor and id(thing) not in before]
+    assert all(readings)
+    assert not left
