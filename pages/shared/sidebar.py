@@ -75,7 +75,7 @@ def _examples() -> None:
 
 
 def _pick_example() -> None:
-    chosen = next((example for example in examples() if example["title"] == st.session_state["example"]), None)
+    chosen = next((example for example in examples() if example["title"] == st.session_state.get("example")), None)
     if chosen and not state.is_echo("example"):
         state.put("text", chosen["text"])
         state.put("pair", chosen["pair"])

@@ -148,8 +148,9 @@ def is_echo(key: str) -> bool:
 
 
 def _picked(name: str, key: str) -> None:
-    value = st.session_state[key]
-    if value is not None and not is_echo(key):  # None: the chosen segment clicked again is unchosen in the browser only
+    # None: the chosen segment clicked again is unchosen in the browser only; or the widget's page has been left since.
+    value = st.session_state.get(key)
+    if value is not None and not is_echo(key):
         put(name, value)
 
 
