@@ -43,8 +43,8 @@ def test_a_fresh_server_shows_title_and_text_box_while_the_models_still_load(vis
         expect(page.get_by_role("heading", level=1)).to_have_text("Attention")
         expect(pick(page, "text").locator("textarea")).to_have_value(TEXT)
         waiting = page.get_by_text("Loading From scratch, untrained and the libraries that run it: a few seconds")
-        # The skeleton follows, but on a busy machine only with the server's next message.
         expect(waiting).to_be_visible()
+        expect(page.get_by_test_id("stSkeleton").first).to_be_visible()
         assert page.get_by_test_id("stPlotlyChart").count() == 0
         (tmp_path / "go").touch()
         settle(page)
