@@ -1,6 +1,7 @@
 """Choices: each survives a change of page, is in the address, and comes back from it."""
 
 import pytest
+import streamlit as st
 
 from encoder.catalogue import DEFAULT_LEFT, DEFAULT_RIGHT
 from pages.shared import state
@@ -496,3 +497,9 @@ def _widget(app, kind, key):
     if kind == "explorer":
         return InBrowser(app, key.removeprefix("pick."))
     return next(element for element in app.get(kind) if element.key == key)
+
+
+def test_a_widget_whose_page_has_been_left_chooses_nothing(monkeypatch):
+    monkeypatch.setattr(st, "session_state", {})
+    state._picked("show", "pick.show")
+    assert state.get("show") == "both"
