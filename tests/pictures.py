@@ -20,7 +20,7 @@ def main() -> None:
             for address in ("/?text=A+warm-up.", "/?text=A+second+one.", path):
                 page.goto(server.url + address)
                 page.wait_for_selector(".st-key-ready")
-                page.wait_for_function("!document.querySelector('[data-testid=stSkeleton]')")
+                page.wait_for_function("!document.querySelector('[data-testid^=stSkeleton]')")
             page.wait_for_timeout(1000)  # for charts to fade in, and the explorer to draw
             page.screenshot(path=ROOT / "assets" / "pictures" / f"{name}.png")
             page.close()

@@ -176,7 +176,7 @@ def settle(page: Page) -> None:
     page.wait_for_function(
         """() => document.querySelector("[data-testid=stApp]")?.dataset.testScriptState === "notRunning"
               && document.querySelector(".st-key-ready")
-              && !document.querySelector("[data-testid=stSkeleton], [data-stale=true]")"""
+              && !document.querySelector("[data-testid^=stSkeleton], [data-stale=true]")"""
     )
 
 

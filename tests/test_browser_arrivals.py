@@ -60,7 +60,7 @@ def test_a_fresh_server_shows_title_and_text_box_while_the_models_still_load(vis
         expect(pick(page, "text").locator("textarea")).to_have_value(TEXT)
         waiting = page.get_by_text("Loading From scratch, untrained and the libraries that run it: a few seconds")
         expect(waiting).to_be_visible()
-        expect(page.get_by_test_id("stSkeleton").first).to_be_visible()
+        expect(page.get_by_test_id("stSkeletonElement")).to_be_visible()
         assert page.locator(".explorer").count() == 0
         (tmp_path / "go").touch()
         settle(page)

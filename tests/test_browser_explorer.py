@@ -289,8 +289,12 @@ def test_space_plays_through_the_layers_until_it_is_pressed_again(visitor):
 
 def test_the_server_hears_of_the_layer_only_when_playing_stops(visitor):
     guest, heard = visitor(), []
+
+    def hear(words):  # Playwright cannot call a list's own method
+        heard.append(words)
+
     page = guest.context.new_page()
-    page.on("websocket", lambda socket: socket.on("framesent", heard.append))
+    page.on("websocket", lambda socket: socket.on("framesent", hear))
     page.goto(f"{guest.url}/attention-heads")
     drawn(page)
     page.locator(".explorer").focus()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 TRIALS = int(os.environ.get("BENCH_VISITS", "5"))
 PATIENCE = 60_000  # milliseconds until a picture that does not come counts as missing
 FRAME = ("h1", "[data-testid=stSidebar] textarea")
-PICTURE = "() => document.querySelector('.st-key-ready') && !document.querySelector('[data-testid=stSkeleton]')"
+PICTURE = "() => document.querySelector('.st-key-ready') && !document.querySelector('[data-testid^=stSkeleton]')"
 
 # What nobody can do without: both models' libraries and weights, in a process that does nothing else.
 BARE = """
