@@ -23,13 +23,14 @@ if __name__ == "__main__":  # Streamlit runs this file at every turn of every le
     st.set_page_config(page_title="Encoder Lens", page_icon="assets/icon.png", layout="wide")
     st.logo("assets/logo.svg", size="large")
     st.html(prose.ASSETS / "app.css")
+    state.synchronise()  # first: told of the page before its address, the browser would remember it twice, once without
     page = pages()
-    state.synchronise()
     sidebar.question()
     page.run()
     sidebar.devices()
     with st.container(key="ready"):  # the end of the page, for whoever waits for it
         st.caption("Encoder Lens · every number on this page was computed on this machine from the text above.")
+        state.expect_answer()
 else:  # and imports it once, as a server
     warm.announce(pages)
     app = st.App(__file__, lifespan=warm.up)

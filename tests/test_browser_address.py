@@ -225,6 +225,39 @@ def test_back_returns_to_the_page_before_as_it_was(visitor, scratch, minilm):
     _expect_address(page, **MAPS, text=OTHER, layer="3")
 
 
+def test_back_leads_to_the_page_before_even_if_the_browser_hears_of_a_page_late(visitor):
+    guest, late, waiting = visitor(), [False], []
+
+    def carry(browser):
+        server = browser.connect_to_server()
+
+        def pass_on(words):
+            if waiting:
+                waiting.append(lambda: browser.send(words))
+                return
+            browser.send(words)
+            if late[0] and _message(words).WhichOneof("type") == "navigation":
+                waiting.append(lambda: None)
+
+        server.on_message(pass_on)
+
+    guest.context.route_web_socket(re.compile("/_stcore/stream"), carry)
+    page = guest.open("/attention-heads", text="Hello")
+    settle(page)
+    late[0] = True
+    page.get_by_test_id("stTopNavLink").get_by_text("Layers", exact=True).click()
+    page.wait_for_url("**/all-layers*")
+    late[0] = False
+    for send in waiting:
+        send()
+    waiting.clear()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Layers")
+    settle(page)
+    page.go_back()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Attention")
+    _expect_address(page, text="Hello")
+
+
 def test_back_undoes_a_choice(visitor):
     page = visitor().open("/feed-forward", text=OTHER)
     settle(page)
@@ -320,8 +353,12 @@ def test_a_sidebar_that_a_quick_click_cut_off_loses_no_choice(visitor):
     _expect_sidebar(page)
 
 
+def _message(words):
+    return ForwardMsg.FromString(words) if isinstance(words, bytes) else ForwardMsg()
+
+
 def _is_of_the_sidebar(words):
-    message = ForwardMsg.FromString(words) if isinstance(words, bytes) else ForwardMsg()
+    message = _message(words)
     return message.WhichOneof("type") == "delta" and message.metadata.delta_path[0] == 1
 
 

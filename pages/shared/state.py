@@ -22,6 +22,7 @@ Side = Literal["a", "b"]  # left, right
 SIDED = ("layer", "head", "level", "token", "neuron")  # choices of each column; the right one's names end in _b
 TOGETHER = SIDED[:4]  # move together if that is on; neurons are numbered anew in every model
 LONGEST_ADDRESS = 4_000  # characters; longer addresses are refused by servers and cut by messengers
+HEARD = "heard"  # the key of the widget that answers
 FIRST_TEXT = "The cat sat on the mat because it was tired."
 
 
@@ -176,22 +177,37 @@ def _start(widget: Callable[..., Any], value: Any, options: Iterable[Any]) -> di
 
 def tell(key: str, value: Any) -> None:
     """Let the widget with this key show a value when it is drawn next."""
-    st.session_state.pop(f"before.{key}", None)
-    if key in st.session_state:
-        if st.session_state[key] == value:
-            return  # told again, it would undo what is being typed
-        st.session_state[f"before.{key}"] = st.session_state[key]
-    st.session_state[key] = value
+    session = st.session_state
+    if key in session and session[key] == value:
+        return  # told again, it would undo what is being typed
+    # Until this turn is heard of, the browser may show what it reported last, or what it was told meanwhile.
+    older = {old: turn for old, turn in session.get(f"older.{key}", {}).items() if turn > _heard()}
+    older |= {session[each]: session["turn"] for each in (key, f"told.{key}") if each in session}
+    session[f"older.{key}"] = older
+    session[key] = session[f"told.{key}"] = value
 
 
 def is_echo(key: str) -> bool:
-    """Whether a widget that reports a change only reports what it showed before it was told another value.
+    """Whether a widget that reports a change only reports what it showed before it heard of another value.
 
-    A quick second click comes from a browser that has not heard of what the first one changed: its other widgets
-    still show the old, and its address is the old one too.
+    A quick second click comes from a browser that has not heard of all that the first one changed.
     """
-    told = f"before.{key}" in st.session_state and st.session_state[key] == st.session_state[f"before.{key}"]
-    return told and st.query_params.to_dict() != st.session_state["address"]
+    return st.session_state.get(f"older.{key}", {}).get(st.session_state[key], 0) > _heard()
+
+
+def expect_answer() -> None:
+    """End a turn: a hidden widget shows its number, and reports with the next click which turn the browser heard of.
+
+    A turn that a click interrupts does not come so far.
+    """
+    turn = st.session_state["turn"]
+    st.session_state[HEARD] = turn
+    st.number_input("Turn", key=HEARD, value=turn, label_visibility="collapsed")
+
+
+def _heard() -> int:
+    """The last turn of which the browser has heard everything, when it clicked."""
+    return st.session_state.get(HEARD, 0)
 
 
 def _picked(name: str, key: str) -> None:
@@ -209,6 +225,7 @@ def synchronise() -> None:
     address = st.query_params.to_dict()
     first = "address" not in st.session_state
     st.session_state["notes"] = []
+    st.session_state["turn"] = st.session_state.get("turn", 0) + 1
     # Otherwise the address only follows: a quick second change comes with the address from before the first one,
     # and another page with an empty one.
     if first or _went_back():
