@@ -50,8 +50,8 @@ function caption({ layer, head, value }, model, choice, tile) {
 }
 
 class Atlas {
-  constructor(canvas, side, took) {
-    Object.assign(this, { canvas, side, took, job: 0 });
+  constructor(canvas, side) {
+    Object.assign(this, { canvas, side, job: 0 });
   }
 
   stop() {
@@ -73,12 +73,10 @@ class Atlas {
     this.shown = model;
     const step = () => {
       if (job !== this.job) return;
-      const start = performance.now();
-      const until = first ? start + first : sliceEnd();
+      const until = first ? performance.now() + first : sliceEnd();
       do this.thumbnail(pen, queue.shift(), choice, theme, ramp);
       while (queue.length && performance.now() < until);
       first = 0;
-      this.took(start);
       if (queue.length) requestAnimationFrame(step);
       else this.canvas.dataset.drawn = String(job);
     };

@@ -193,10 +193,8 @@ class Explorer {
   // Until a slow lens is prepared the old picture stays.
   paintWhenReady() {
     cancelAnimationFrame(this.waiting);
-    const start = performance.now();
     const until = sliceEnd();
     const ready = this.sides.every(({ model, layer }) => prepare(model, layer, this.choice, until));
-    this.took(start);
     this.waiting = null;
     if (ready) this.paintNow();
     else this.paint();
@@ -206,22 +204,13 @@ class Explorer {
     cancelAnimationFrame(this.waiting);
     this.waiting = null;
     if (!this.frame.isConnected) return; // its page has been left
-    const start = performance.now();
-    const { choice } = this;
-    const { theme } = this;
+    const { choice, theme } = this;
     mirror(this.bar, this);
     if (choice.weights === "rollout") this.roll();
     const apart = choice.minus && this.sides.length === 2;
     for (const side of this.sides) side.draw(theme, apart);
     this.between.draw(apart ? this.sides : [], theme, Math.min(640, this.frame.clientWidth));
     this.light();
-    this.took(start);
-  }
-
-  // For the benchmark, which lays a map there: milliseconds of script by frame.
-  took(start) {
-    const [spent, frame] = [this.frame.spent, document.timeline.currentTime];
-    spent?.set(frame, (spent.get(frame) ?? 0) + performance.now() - start);
   }
 
   // Compute the rollout of the models that lack it, some milliseconds a frame.
@@ -231,12 +220,10 @@ class Explorer {
       model.rolling = roll(model);
       const step = () => {
         if (!this.models.includes(model)) return; // a newer text is here
-        const start = performance.now();
         const until = sliceEnd();
         let done;
         do ({ done } = model.rolling.next());
         while (!done && performance.now() < until);
-        this.took(start);
         if (done) this.paint();
         else requestAnimationFrame(step);
       };
@@ -251,10 +238,8 @@ class Explorer {
 
   point(hover) {
     this.hover = hover;
-    if (this.choice.layout !== "map") return this.paint();
-    const start = performance.now();
-    this.light();
-    this.took(start);
+    if (this.choice.layout === "map") this.light();
+    else this.paint();
   }
 
   // The units of a side that are picked: hovered there, or the same words as that hovered on the other side, or pinned.

@@ -9,7 +9,7 @@ class Side {
     this.sentence = element("div", { className: "sentence" });
     const sheet = (name) => element("canvas", { className: name, role: "img" });
     this.canvas = { atlas: sheet("heads"), large: sheet("large") };
-    this.atlas = new Atlas(this.canvas.atlas, this.letter, (start) => explorer.took(start));
+    this.atlas = new Atlas(this.canvas.atlas, this.letter);
     this.rings = element("div", { className: "rings" });
     this.marks = element("div", { className: "marks" });
     this.title_ = element("p", { className: "caption title" });
