@@ -37,15 +37,15 @@ class Packed:
 
 @dataclass(frozen=True)
 class Overview:
-    """What is said of all heads: measures in thousandths and roles, layer by layer, and small maps."""
+    """What is said of all heads: measures in thousandths and roles, layer by layer, and of a long text small maps."""
 
     measures: dict[str, list[int]]
     roles: tuple[str, ...]
-    maps: Array  # [layer, head, query, key], at most THUMBNAIL a side
+    maps: Array | None  # [layer, head, query, key], at most THUMBNAIL a side; None where the whole goes
 
     @property
     def nbytes(self) -> int:
-        return self.maps.nbytes
+        return self.maps.nbytes if self.maps is not None else 0
 
 
 def codes(attention: Array) -> Array:
@@ -67,11 +67,11 @@ def is_whole(trace: Trace) -> bool:
 
 
 def overview(trace: Trace) -> Overview:
-    """Measures, roles and small maps of all heads."""
+    """Measures and roles of all heads, and their small maps where they are needed."""
     found = heads.measured(trace)
     told = {name: np.rint(values * 1_000).astype(int).ravel().tolist() for name, values in found.items()}
-    maps = np.stack([measures.coarse(each.attention, THUMBNAIL) for each in trace.layers])
-    return Overview(told, reduce(tuple.__add__, heads.roles(trace, found)), maps)
+    small = None if is_whole(trace) else [measures.coarse(each.attention, THUMBNAIL) for each in trace.layers]
+    return Overview(told, reduce(tuple.__add__, heads.roles(trace, found)), None if small is None else np.stack(small))
 
 
 def pack(side: Literal["a", "b"], trace: Trace, layer: int, seen: Overview | None = None) -> Packed:
@@ -80,10 +80,9 @@ def pack(side: Literal["a", "b"], trace: Trace, layer: int, seen: Overview | Non
     `seen` saves the time of making the overview again.
     """
     seen = seen or overview(trace)
-    card, tokens, whole = trace.model, trace.tokens, is_whole(trace)
-    parts = (
-        [np.stack([each.attention for each in trace.layers])] if whole else [seen.maps, trace.layers[layer].attention]
-    )
+    card, tokens = trace.model, trace.tokens
+    attention = [each.attention for each in trace.layers]
+    parts = [np.stack(attention)] if seen.maps is None else [seen.maps, attention[layer]]
     planes = [codes(part).reshape(-1, *part.shape[-2:]) for part in parts]  # [head, query, key] each
     large = [plane[plane >= SMALL] for plane in planes]
     small = [np.minimum(plane, SMALL).astype(np.uint8) for plane in planes]
@@ -96,7 +95,7 @@ def pack(side: Literal["a", "b"], trace: Trace, layer: int, seen: Overview | Non
         "name": " ".join(visible(word, 60) for word in card.name.split(" ")),
         "layers": card.layers,
         "heads": card.heads,
-        "layer": None if whole else layer,
+        "layer": None if seen.maps is None else layer,
         "tokens": [visible(token) for token in tokens.text],
         "word": tokens.word.tolist(),
         "segment": tokens.segment.tolist(),

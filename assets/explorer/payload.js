@@ -7,10 +7,8 @@ async function unpack(bytes) {
   const length = new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true);
   const header = JSON.parse(new TextDecoder().decode(bytes.subarray(4, 4 + length)));
   let at = 4 + length;
-  for (const model of header.models) {
-    unfold(model, await inflate(bytes.subarray(at, at + model.bytes)));
-    at += model.bytes;
-  }
+  const bodies = header.models.map((model) => inflate(bytes.subarray(at, (at += model.bytes))));
+  for (const model of header.models) unfold(model, await bodies.shift());
   return header;
 }
 
