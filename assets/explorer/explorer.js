@@ -35,12 +35,13 @@ class Explorer {
     Object.assign(this, { bytes, header, told, models: header.models, hover: null });
     for (const { atlas } of sides) atlas.stop();
     this.sides = this.models.map((model) => new Side(this, model));
+    this.due = new Set(this.sides);
     if (!this.bar) this.furnish();
     this.room.replaceChildren(...this.sides.map(({ box }) => box));
     this.frame.dataset.ready = String(turn);
     this.unpin(before, sides);
     this.measure();
-    this.paintWhenReady();
+    this.drawDue(performance.now() + FIRST);
   }
 
   // What the server says, and what it has not heard of yet.
@@ -67,6 +68,7 @@ class Explorer {
     clearTimeout(this.timer);
     clearInterval(this.playing);
     this.turn++;
+    this.rest();
     this.models = [];
     for (const { atlas } of this.sides ?? []) atlas.stop();
     this.frame.remove();
@@ -186,31 +188,35 @@ class Explorer {
   }
 
   paint() {
-    if (this.waiting) return;
-    this.waiting = requestAnimationFrame(() => this.paintWhenReady());
+    for (const side of this.sides) this.due.add(side);
+    this.waiting ??= requestAnimationFrame(() => this.drawDue(sliceEnd()));
   }
 
-  // Until a slow lens is prepared the old picture stays.
-  paintWhenReady() {
+  // Draw the sides that are due until a moment, one at least; the others follow in the next frame. Until a slow lens is
+  // prepared the old picture stays.
+  drawDue(until) {
     cancelAnimationFrame(this.waiting);
-    const until = sliceEnd();
-    const ready = this.sides.every(({ model, layer }) => prepare(model, layer, this.choice, until));
-    this.waiting = null;
-    if (ready) this.paintNow();
-    else this.paint();
-  }
-
-  paintNow() {
-    cancelAnimationFrame(this.waiting);
-    this.waiting = null;
-    if (!this.frame.isConnected) return; // its page has been left
-    const { choice, theme } = this;
+    // Asked for before the atlases ask for theirs: what is left goes first there.
+    this.waiting = requestAnimationFrame(() => this.drawDue(sliceEnd()));
+    if (!this.sides.every(({ model, layer }) => prepare(model, layer, this.choice, until))) return;
+    const { choice, due, theme } = this;
     mirror(this.bar, this);
     if (choice.weights === "rollout") this.roll();
     const apart = choice.minus && this.sides.length === 2;
-    for (const side of this.sides) side.draw(theme, apart);
+    do {
+      const [side] = due;
+      due.delete(side);
+      side.draw(theme, apart);
+      side.light();
+    } while (due.size && performance.now() < until);
+    if (due.size) return;
+    this.rest();
     this.between.draw(apart ? this.sides : [], theme, Math.min(640, this.frame.clientWidth));
-    this.light();
+  }
+
+  rest() {
+    cancelAnimationFrame(this.waiting);
+    this.waiting = null;
   }
 
   // Compute the rollout of the models that lack it, some milliseconds a frame.

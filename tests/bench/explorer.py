@@ -143,11 +143,11 @@ def _frames(browser: "Browser", url: str) -> Iterator[Row]:
         if "layer" in name:
             page.locator(".explorer").focus()
         browser.start_tracing(page=page, categories=["devtools.timeline"])
-        for turn in range(12):  # noqa: B007 - the acts read it
+        for turn in range(20):  # noqa: B007 - the acts read it
             act()
             page.wait_for_timeout(250)
         frames = _script(browser.stop_tracing())
-        if len(frames) < 12:
+        if len(frames) < 20:
             raise RuntimeError(f"nothing was drawn: {name}")
         script, clock = ([getattr(frame, what) for frame in frames] for what in ("script", "clock"))
         note = f"worst {max(script):.1f} ms of {len(frames)} frames; by the clock {percentile(clock, 0.95):.1f} ms"
