@@ -57,11 +57,11 @@ def models_folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def app(tmp_path_factory, models_folder):
+def app(models_folder):
     """The app on a free port, one for all tests."""
     from tests.server import serve
 
-    with serve(tmp_path_factory.mktemp("server") / "log.txt", ENCODER_LENS_MODELS=str(models_folder)) as server:
+    with serve(ENCODER_LENS_MODELS=str(models_folder)) as server:
         yield server
 
 

@@ -2,8 +2,8 @@
 
 from playwright.sync_api import sync_playwright
 
-from tests.bench.server import APP, ROOT, serve
 from tests.browser import launch
+from tests.server import ROOT, serve
 
 PICTURES = {
     "side-by-side": ("/", 1280, 720, "light"),
@@ -12,7 +12,7 @@ PICTURES = {
 
 
 def main() -> None:
-    with serve(APP) as server, sync_playwright() as playwright:
+    with serve() as server, sync_playwright() as playwright:
         browser = launch(playwright)
         for name, (path, width, height, theme) in PICTURES.items():
             page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=theme)  # type: ignore[arg-type]

@@ -6,7 +6,18 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
-from playwright.sync_api import Browser, ConsoleMessage, Dialog, Locator, Page, Request, WebSocket, expect
+from playwright.sync_api import (
+    Browser,
+    ConsoleMessage,
+    Dialog,
+    Locator,
+    Page,
+    Request,
+    WebSocket,
+    WebSocketRoute,
+    expect,
+)
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from encoder.labels import visible
 from encoder.trace import Trace
@@ -43,6 +54,18 @@ class Visitor:
         page.on("websocket", self._connected)
         page.goto(self.url + address(path, **query), wait_until="commit")
         return page
+
+    def intercept(self, handle: Callable[[ForwardMsg, Callable[[], None]], None]) -> None:
+        """From the next page on, `handle(message, send)` decides what becomes of a message of the server's."""
+
+        def carry(browser: WebSocketRoute) -> None:
+            def pass_on(words: str | bytes) -> None:
+                message = ForwardMsg.FromString(words) if isinstance(words, bytes) else ForwardMsg()
+                handle(message, lambda: browser.send(words))
+
+            browser.connect_to_server().on_message(pass_on)
+
+        self.context.route_web_socket(re.compile("/_stcore/stream"), carry)
 
     def close(self) -> None:
         self.context.close()

@@ -1,10 +1,7 @@
 """The address of a view, what a new text changes, and two visitors at once, in a real Chromium."""
 
-import re
-
 import pytest
 from playwright.sync_api import expect
-from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from tests.screen import (
     ATTENTION,
@@ -228,20 +225,15 @@ def test_back_returns_to_the_page_before_as_it_was(visitor, scratch, minilm):
 def test_back_leads_to_the_page_before_even_if_the_browser_hears_of_a_page_late(visitor):
     guest, late, waiting = visitor(), [False], []
 
-    def carry(browser):
-        server = browser.connect_to_server()
+    def handle(message, send):
+        if waiting:
+            waiting.append(send)
+            return
+        send()
+        if late[0] and message.WhichOneof("type") == "navigation":
+            waiting.append(lambda: None)  # what comes after it waits
 
-        def pass_on(words):
-            if waiting:
-                waiting.append(lambda: browser.send(words))
-                return
-            browser.send(words)
-            if late[0] and _message(words).WhichOneof("type") == "navigation":
-                waiting.append(lambda: None)
-
-        server.on_message(pass_on)
-
-    guest.context.route_web_socket(re.compile("/_stcore/stream"), carry)
+    guest.intercept(handle)
     page = guest.open("/attention-heads", text="Hello")
     settle(page)
     late[0] = True
@@ -333,13 +325,8 @@ def _expect_head(page, layer, head):
 
 def test_a_sidebar_that_a_quick_click_cut_off_loses_no_choice(visitor):
     guest, losing = visitor(), [True]
-
-    def carry(browser):
-        server = browser.connect_to_server()
-        server.on_message(lambda words: None if losing[0] and _is_of_the_sidebar(words) else browser.send(words))
-
     # What Streamlit has not sent when the next run begins it throws away: here, all that the first run says of it.
-    guest.context.route_web_socket(re.compile("/_stcore/stream"), carry)
+    guest.intercept(lambda message, send: None if losing[0] and _is_of_the_sidebar(message) else send())
     page = guest.open("/", **SIDEBAR)
     expect(page.get_by_role("heading", level=1)).to_have_text("Side by side")
     settle(page)
@@ -353,12 +340,7 @@ def test_a_sidebar_that_a_quick_click_cut_off_loses_no_choice(visitor):
     _expect_sidebar(page)
 
 
-def _message(words):
-    return ForwardMsg.FromString(words) if isinstance(words, bytes) else ForwardMsg()
-
-
-def _is_of_the_sidebar(words):
-    message = _message(words)
+def _is_of_the_sidebar(message):
     return message.WhichOneof("type") == "delta" and message.metadata.delta_path[0] == 1
 
 

@@ -54,7 +54,7 @@ sys.meta_path.insert(0, Patience())
 
 def test_a_fresh_server_shows_title_and_text_box_while_the_models_still_load(visitor, tmp_path, scratch, minilm):
     (tmp_path / "sitecustomize.py").write_text(SITECUSTOMIZE)
-    with serve(tmp_path / "log.txt", PYTHONPATH=str(tmp_path)) as server:
+    with serve(PYTHONPATH=str(tmp_path)) as server:
         page = visitor(server.url).open("/attention-heads", text=TEXT)
         expect(page.get_by_role("heading", level=1)).to_have_text("Attention")
         expect(pick(page, "text").locator("textarea")).to_have_value(TEXT)
@@ -91,7 +91,7 @@ def connected_app(tmp_path_factory, port):
     """An app that may use the network, which is our Hub alone, and has downloaded nothing yet."""
     folder = tmp_path_factory.mktemp("connected")
     environment = {"HF_ENDPOINT": f"http://127.0.0.1:{port}", "HF_HOME": str(folder / "home"), "HF_HUB_OFFLINE": "0"}
-    with serve(folder / "log.txt", **environment) as server:
+    with serve(**environment) as server:
         yield server
 
 

@@ -1,10 +1,7 @@
 """A text that is sent while it is typed, in a real Chromium."""
 
-import re
-
 import pytest
 from playwright.sync_api import expect
-from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from pages.shared.state import HEARD
 from tests.screen import asked, pick, settle
@@ -67,13 +64,8 @@ def test_fifty_quick_edits_end_on_the_last_text(page):
 
 def test_a_text_whose_turn_was_cut_off_is_not_undone_by_the_phones_box(visitor):
     guest, losing = visitor(), [False]
-
-    def carry(browser):
-        server = browser.connect_to_server()
-        server.on_message(lambda words: None if losing[0] and _is_cut_off(words) else browser.send(words))
-
     # A quick click ends a turn before the phone's box, which the projector hides, has heard of the text.
-    guest.context.route_web_socket(re.compile("/_stcore/stream"), carry)
+    guest.intercept(lambda message, send: None if losing[0] and _is_cut_off(message) else send())
     page = guest.open("/attention-heads", text=TEXT)
     settle(page)
     losing[0] = True
@@ -88,8 +80,7 @@ def test_a_text_whose_turn_was_cut_off_is_not_undone_by_the_phones_box(visitor):
     assert asked(page.url) == {"text": "Dogs bark", "words": "1"}
 
 
-def _is_cut_off(words):
-    message = ForwardMsg.FromString(words) if isinstance(words, bytes) else ForwardMsg()
+def _is_cut_off(message):
     drawn = message.delta.new_element
     hidden = drawn.text_input.id.endswith("pick.text-phone") or drawn.number_input.id.endswith(HEARD)
     return hidden or message.WhichOneof("type") == "script_finished"

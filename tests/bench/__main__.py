@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 from tests.bench import crowd, engine, explorer, first_visit, memory, turns
 from tests.bench.report import FILE, Row, summary, table, write
-from tests.bench.server import ROOT
+from tests.server import ROOT
 
 GROUPS: dict[str, Callable[[], Iterator[Row]]] = {
     "engine": engine.rows,
@@ -29,6 +29,7 @@ def main() -> int:
     if unknown := set(chosen) - set(GROUPS):
         parser.error(f"no such group: {', '.join(sorted(unknown))}")
     os.environ.setdefault("HF_HUB_OFFLINE", "1")  # nothing measured here waits for the internet
+    os.environ["STREAMLIT_CLIENT_SHOW_ERROR_DETAILS"] = "full"  # errors end up in the table
     rows: list[Row] = []
     start, load, broken = time.perf_counter(), os.getloadavg()[0], 0
     for name in chosen:

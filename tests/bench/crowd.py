@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from tests.bench import texts
 from tests.bench.clock import percentile
 from tests.bench.report import Row
-from tests.bench.server import APP, ECHO, Server, serve
 from tests.bench.turns import pages, said
 from tests.bench.visitor import Turn, visit
+from tests.server import APP, ECHO, Server, serve
 
 PEOPLE = 30
 PAUSE = 5.0  # seconds between a person's texts, on average

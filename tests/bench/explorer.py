@@ -1,7 +1,6 @@
 """The attention explorer: its bytes beside BertViz's, its first picture beside the echo app's, and its frames."""
 
 import json
-import os
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,8 +10,8 @@ from encoder import packing
 from tests.bench import texts
 from tests.bench.clock import milliseconds, percentile, spread
 from tests.bench.report import Row
-from tests.bench.server import APP, ECHO, serve
 from tests.browser import launch
+from tests.server import ECHO, serve
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, CDPSession, Page
@@ -63,16 +62,12 @@ def rows() -> Iterator[Row]:
     yield from _bytes(load("minilm"))
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         _save_large(Path(folder) / LARGE)
-        os.environ["ENCODER_LENS_MODELS"] = folder
         browser = launch(playwright)
-        try:
-            with serve(APP) as ours, serve(ECHO) as echo:
-                yield from _painted(browser, ours.url, echo.url)
-                yield from _frames(browser, ours.url)
-                yield from _long(browser, ours.url)
-        finally:
-            browser.close()
-            del os.environ["ENCODER_LENS_MODELS"]
+        with serve(ENCODER_LENS_MODELS=folder) as ours, serve(ECHO) as echo:
+            yield from _painted(browser, ours.url, echo.url)
+            yield from _frames(browser, ours.url)
+            yield from _long(browser, ours.url)
+        browser.close()
 
 
 def _bytes(model: "Model") -> Iterator[Row]:

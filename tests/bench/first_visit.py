@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from encoder.catalogue import minilm_folder
 from tests.bench.clock import milliseconds
 from tests.bench.report import Row
-from tests.bench.server import APP, ECHO, ROOT, serve
 from tests.browser import launch
+from tests.server import APP, ECHO, ROOT, serve
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

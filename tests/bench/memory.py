@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from tests.bench import texts
 from tests.bench.report import Row
-from tests.bench.server import APP, Server, serve
 from tests.bench.turns import pages, said
 from tests.bench.visitor import visit
+from tests.server import APP, Server, serve
 
 TEXTS = 200
 STAY = 5  # texts that one visitor reads on one page

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from tests.bench import texts
 from tests.bench.clock import milliseconds, spread
 from tests.bench.report import Row
-from tests.bench.server import APP, ECHO, Server, serve
 from tests.bench.visitor import Turn, visit
+from tests.server import APP, ECHO, Server, serve
 
 TURNS = 25  # a page
 REST = 0.1  # seconds after a turn, for the server to tidy up as it would while a person reads
