@@ -36,6 +36,13 @@ def heat_maps(column: Column) -> None:
     )
 
 
+def bertviz_view(column: Column, view: str) -> None:
+    """One of BertViz's own pictures."""
+    layer, head = column.layer_and_head() if view != "model" else (0, 0)
+    # The neuron view computes attention from queries and keys, which holds for the tokens that were read only.
+    bertviz.show(view, column.read if view == "neuron" else column.trace, layer, head)
+
+
 prose.title(
     "Attention", "In every head, each token decides anew which tokens it reads, and how much of each.", "attention"
 )
@@ -43,14 +50,13 @@ switch("attention_view", VIEWS)
 view = state.get("attention_view")
 if view == "all":
     explorer.show(list(columns()))
-elif view == "maps":
-    for column in columns():
-        with column:
-            heat_maps(column)
 else:
-    prose.more("How to read BertViz", "bertviz")
+    explorer.leave()
+    if view != "maps":
+        prose.more("How to read BertViz", "bertviz")
     for column in columns():
         with column:
-            layer, head = column.layer_and_head() if view != "model" else (0, 0)
-            # The neuron view computes attention from queries and keys, which holds for the tokens that were read only.
-            bertviz.show(view, column.read if view == "neuron" else column.trace, layer, head)
+            if view == "maps":
+                heat_maps(column)
+            else:
+                bertviz_view(column, view)

@@ -278,10 +278,12 @@ def test_another_layer_chosen_in_the_browser_forgets_the_neuron_of_the_old_one(s
 
 
 def test_a_token_picked_in_the_browser_is_the_one_that_the_other_pages_follow(session):
-    state.take({"pins": "4.2", "pins_b": "5"})
-    assert (state.get("token"), state.get("token_b")) == (4, 5)
+    state.take({"pins": "4.2", "pins_b": "5"})  # the same word, cut differently
+    assert (state.get("token"), state.get("token_b")) == (4, 4)
     state.take({"pins": "", "pins_b": "6"})
-    assert (state.get("token"), state.get("token_b")) == (4, 6)
+    assert (state.get("token"), state.get("token_b")) == (6, 6)
+    state.take({"together": False, "pins": "3", "pins_b": "7"})
+    assert (state.get("token"), state.get("token_b")) == (3, 7)
 
 
 @pytest.mark.parametrize("pins", ["0", "0.3", "9" * 30])
@@ -329,6 +331,17 @@ def test_a_report_that_crosses_a_change_beside_the_explorer_undoes_nothing():
     choose(app, {"layer": 4, "layer_b": 4, "report": 2})  # in the same run
     choice = explored(app)["choice"]
     assert (choice["words"], choice["hide"], choice["layer"], choice["report"]) == (True, True, 4, 2)
+
+
+def test_a_report_that_was_lost_is_made_up_for_by_the_next_and_one_that_was_not_undoes_nothing():
+    app = open_page("attention")
+    choose(app, {"layer": 3, "words": True, "made": {"layer": 1, "words": 2}, "report": 2, "by": 0.5})
+    assert app.query_params == {"layer": "3", "words": "1"}
+    app.toggle(key="pick.words").set_value(False).run()
+    choose(app, {"words": True, "hide": True, "made": {"words": 2, "hide": 3}, "report": 3, "by": 0.5})
+    assert app.query_params == {"layer": "3", "hide": "1"}
+    choose(app, {"layer": 4, "made": {"layer": 1}, "report": 1, "by": 0.7})  # of an explorer that has just begun
+    assert app.query_params == {"layer": "4", "hide": "1"}
 
 
 @pytest.mark.parametrize("report", [None, "1", 2.5, [1]])

@@ -63,6 +63,7 @@ class Atlas {
     const job = ++this.job;
     this.plan = plan(model, choice, width);
     this.model = model;
+    delete this.canvas.dataset.drawn;
     const pen = sheetOf(this.canvas, width, this.plan.height);
     pen.font = theme.font;
     pen.textBaseline = "top";

@@ -33,9 +33,9 @@ class Between {
   }
 
   say(cell) {
-    const { rows, columns, values, sure } = this.shown ?? {};
+    const { rows, columns, values } = this.shown ?? {};
     const whole = cell && cell.row !== null && cell.column !== null;
     const weight = whole && values[cell.row * columns.length + cell.column];
-    this.said.textContent = whole ? `from ${rows[cell.row].label} to ${columns[cell.column].label}: ${sure ? weight.toFixed(3) : digits(weight, sure)}` : "";
+    this.said.textContent = whole ? `from ${rows[cell.row].label} to ${columns[cell.column].label}: ${digits(weight, false)}` : "";
   }
 }

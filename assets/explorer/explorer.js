@@ -10,8 +10,10 @@ class Explorer {
     this.root = root;
     this.report = report;
     this.turn = 0;
-    this.reports = 0; // how many the server has got
-    this.mine = {}; // choice → the report that tells it: until the server has heard it, it stays
+    this.me = Math.random(); // whose reports these are
+    this.reports = 0; // how many were sent
+    this.heard = 0; // the last one that the server is known to have heard
+    this.mine = {}; // choice → the report that tells it first: until the server has heard it, it stays, and is told again
     this.hover = null; // { side, row, column }: units, either may be null
     this.frame = element("div", { className: "explorer", tabIndex: 0, role: "group", ariaLabel: "Attention of all heads" });
     this.frame.onkeydown = (event) => pressed(this, event);
@@ -20,7 +22,9 @@ class Explorer {
     this.observer = new ResizeObserver(() => this.measure());
     this.observer.observe(this.frame);
     this.hold = (event) => this.holdLink(event);
+    this.elsewhere = (event) => event.composedPath().includes(this.frame) || this.tell(); // it may lead away from here
     document.addEventListener("click", this.hold, true);
+    for (const kind of ["pointerdown", "keydown"]) document.addEventListener(kind, this.elsewhere, true);
   }
 
   // Take over what the server sent. An answer that a newer one has overtaken is dropped.
@@ -37,6 +41,7 @@ class Explorer {
     this.sides = this.models.map((model) => new Side(this, model));
     this.due = new Set(this.sides);
     if (!this.bar) this.furnish();
+    this.between.draw([]);
     this.room.replaceChildren(...this.sides.map(({ box }) => box));
     this.frame.dataset.ready = String(turn);
     this.unpin(before, sides);
@@ -47,7 +52,8 @@ class Explorer {
   // What the server says, and what it has not heard of yet.
   agreed(choice) {
     if (!this.choice) this.reports = choice.report;
-    const newer = Object.keys(this.mine).filter((name) => this.mine[name] > choice.report);
+    this.heard = choice.report;
+    const newer = this.since(choice.report);
     return { ...choice, ...Object.fromEntries(newer.map((name) => [name, this.choice[name]])) };
   }
 
@@ -65,6 +71,7 @@ class Explorer {
   leave() {
     this.observer.disconnect();
     document.removeEventListener("click", this.hold, true);
+    for (const kind of ["pointerdown", "keydown"]) document.removeEventListener(kind, this.elsewhere, true);
     clearTimeout(this.timer);
     clearInterval(this.playing);
     this.turn++;
@@ -92,30 +99,33 @@ class Explorer {
     this.hover = null;
     this.paint();
     clearTimeout(this.timer);
-    if (!this.playing) this.timer = setTimeout(() => this.tell(), SETTLED);
+    const plays = this.playing && Object.keys(changes).every((name) => name.startsWith("layer"));
+    if (!plays) this.timer = setTimeout(() => this.tell(), SETTLED);
   }
 
-  // Only what has changed: what has changed elsewhere meanwhile stays so.
+  // Only what has changed: what has changed elsewhere meanwhile stays so. But all that the server may not have heard:
+  // of two reports that come at once Streamlit passes on the last.
   tell() {
     clearTimeout(this.timer);
-    const { news } = this;
-    if (!news.length) return;
+    if (!this.since(this.reports).length) return;
     this.reports += 1;
     this.toldAt = performance.now();
-    this.report({ ...Object.fromEntries(news.map((name) => [name, this.choice[name]])), report: this.reports });
+    const of = (values) => Object.fromEntries(this.since(this.heard).map((name) => [name, values[name]]));
+    this.report?.({ ...of(this.choice), made: of(this.mine), report: this.reports, by: this.me });
   }
 
-  get news() {
-    return Object.keys(this.mine).filter((name) => this.mine[name] > this.reports);
+  // The choices made after a report.
+  since(report) {
+    return Object.keys(this.mine).filter((name) => this.mine[name] > report);
   }
 
   // A page link waits until the server has been told: a report that comes after it would lead back to this page.
   holdLink(event) {
     const link = event.target.closest?.("a[href]");
-    if (!link || (!this.news.length && !(performance.now() - this.toldAt < ON_ITS_WAY))) return;
+    const elsewhere = event.ctrlKey || event.metaKey || event.shiftKey; // to another tab
+    if (!link || elsewhere || !(performance.now() - this.toldAt < ON_ITS_WAY)) return;
     event.preventDefault();
     event.stopPropagation();
-    this.tell();
     setTimeout(() => link.click(), ON_ITS_WAY + 1);
   }
 
@@ -170,7 +180,7 @@ class Explorer {
       element("p", {}, element("kbd", { textContent: key }), document.createTextNode(` ${words}`)),
     );
     const about = element("p", {
-      textContent: "Rows are the tokens that read, columns the tokens that are read. Weights are the model's own, rounded to the digits shown; ≈ marks what was divided by a sum of rounded ones.",
+      textContent: "Rows are the tokens that read, columns the tokens that are read. Weights are the model's own, rounded to the digits shown; ≈ marks what was computed from rounded ones.",
     });
     const dialog = element("dialog", { open: true, ariaLabel: "Keys" }, ...rows, about);
     dialog.onclick = () => dialog.remove();
@@ -203,12 +213,12 @@ class Explorer {
     mirror(this.bar, this);
     if (choice.weights === "rollout") this.roll();
     const apart = choice.minus && this.sides.length === 2;
-    do {
-      const [side] = due;
+    for (const side of due) {
       due.delete(side);
       side.draw(theme, apart);
       side.light();
-    } while (due.size && performance.now() < until);
+      if (performance.now() >= until) break;
+    }
     if (due.size) return;
     this.rest();
     this.between.draw(apart ? this.sides : [], theme, Math.min(640, this.frame.clientWidth));
@@ -238,14 +248,12 @@ class Explorer {
   }
 
   // What the pointer or a pin points at: marks in the maps, lit tokens, words and numbers. No map is drawn anew.
-  light() {
-    for (const side of this.sides) side.light();
-  }
-
   point(hover) {
     this.hover = hover;
-    if (this.choice.layout === "map") this.light();
-    else this.paint();
+    for (const side of this.sides) {
+      if (this.choice.layout !== "map") side.drawLarge(this.theme);
+      side.light();
+    }
   }
 
   // The units of a side that are picked: hovered there, or the same words as that hovered on the other side, or pinned.

@@ -1,6 +1,6 @@
 // What Streamlit runs: the explorer's files stand in one function, which can also write itself into a page of its own.
 
-const program = function program(root, report = () => {}) {
+const program = function program(root, report) {
   /* files */
   return new Explorer(root, report);
 };

@@ -10,7 +10,9 @@ function matrix(model, layer, head, lens) {
   const values = merge(weights, model.tokens.length, rows, columns);
   if (lens.renorm) renormalise(values, columns.length);
   if (lens.top < 100) keepTop(values, columns.length, lens.top / 100);
-  return { rows, columns, values, sure: !lens.renorm };
+  // One head's own weights, or the largest of them, are the server's to the digit; sums and quotients of them are not.
+  const own = lens.weights === "raw" && lens.over !== "mean" && !lens.words && !lens.renorm;
+  return { rows, columns, values, sure: own };
 }
 
 // The same of one head alone, whatever is done over heads: for thumbnails.
@@ -195,7 +197,7 @@ function difference(left, right) {
       values[r * columns.length + c] = mine - theirs;
     });
   });
-  return { rows: rows.map(({ unit }) => unit), columns: columns.map(({ unit }) => unit), values, sure: left.sure };
+  return { rows: rows.map(({ unit }) => unit), columns: columns.map(({ unit }) => unit), values, sure: false };
 }
 
 // ---- what a picked set of units reads, and who reads it: sums over the picked

@@ -10,13 +10,13 @@ function give(name, kind, content) {
 
 function csvOf(shown) {
   const cell = (value) => `"${String(value).replaceAll('"', '""')}"`;
-  const lines = ["model,layer,head,from,from token,to,to token,weight"];
+  const lines = ["model,layer,head,from,from token,to,to token,weight,exactly"];
   for (const { model, layer, head, matrix } of shown) {
     matrix.values.forEach((weight, i) => {
       const [row, column] = [Math.floor(i / matrix.columns.length), i % matrix.columns.length];
       const [from, to] = [matrix.rows[row], matrix.columns[column]];
       const numbers = [from.tokens[0] + 1, cell(from.label), to.tokens[0] + 1, cell(to.label)];
-      lines.push([cell(model), layer, head, ...numbers, weight.toFixed(4)].join(","));
+      lines.push([cell(model), layer, head, ...numbers, matrix.sure ? digits(weight) : weight.toFixed(4), matrix.sure].join(","));
     });
   }
   return `\ufeff${lines.join("\r\n")}\r\n`;

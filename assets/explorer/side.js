@@ -15,7 +15,7 @@ class Side {
     this.title_ = element("p", { className: "caption title" });
     this.caption = element("p", { className: "caption", ariaLive: "polite" });
     this.numbers_ = element("div", { className: "numbers" });
-    this.stage = element("div", { className: "stage" }, this.canvas.large, this.marks);
+    this.stage = element("div", { className: "stage", hidden: true }, this.canvas.large, this.marks);
     this.box = element(
       "section",
       { className: `side ${this.letter}`, ariaLabel: model.name },
@@ -86,7 +86,12 @@ class Side {
     if (!this.shown) return this.excuse();
     const flat = choice.layout === "flat";
     this.at = choice.layout === "map" ? mapGeometry(this.shown, width) : linesGeometry(this.shown, width, flat, this.together.length);
-    if (apart) return;
+    this.lines = choice.layout === "map" ? [] : this.layersOfLines(theme);
+    this.drawLarge(theme);
+  }
+
+  drawLarge(theme) {
+    if (this.stage.hidden) return;
     this.drawWith(new CanvasPen(sheetOf(this.canvas.large, this.at.width, this.at.height), theme), theme);
   }
 
@@ -98,10 +103,9 @@ class Side {
     }
     const all = [...this.shown.rows, ...this.shown.columns];
     const picked = this.explorer.picked(this, all);
-    const drawn = this.layersOfLines(theme);
-    drawLines(pen, drawn, this.at, theme, picked.size ? picked : null);
-    if (drawn.length < 2) return;
-    drawn.forEach(({ name, colour }, i) => pen.text(`● ${name}`, 4 + 62 * i, 8, { colour }));
+    drawLines(pen, this.lines, this.at, theme, picked.size ? picked : null);
+    if (this.lines.length < 2) return;
+    this.lines.forEach(({ name, colour }, i) => pen.text(`● ${name}`, 4 + 62 * i, 8, { colour }));
   }
 
   // The heads whose lines are drawn at once, the chosen one first: [layer, head] each.
@@ -123,7 +127,8 @@ class Side {
 
   excuse() {
     const long = "This text is long: rollout needs all layers at once. A shorter text has them.";
-    const words = this.choice.weights !== "rollout" ? "The weights of this layer are on their way…" : this.model.all ? "Rolling out…" : long;
+    const far = this.explorer.report ? "The weights of this layer are on their way…" : `The text is long: this file holds layer ${this.model.layer + 1} only.`;
+    const words = this.choice.weights !== "rollout" ? far : this.model.all ? "Rolling out…" : long;
     this.caption.textContent = words;
     this.numbers_.replaceChildren();
   }
@@ -146,20 +151,28 @@ class Side {
 
   light() {
     this.chips();
-    if (!this.shown) return;
-    const { shown, at, explorer, pins } = this;
+    const { shown, at, explorer } = this;
+    if (!shown) {
+      this.marks.replaceChildren();
+      return this.lightChips(explorer.picked(this, [...this.chipOf.keys()]), new Map());
+    }
     const rows = explorer.picked(this, shown.rows, "row");
     const columns = explorer.picked(this, shown.columns, "column");
     this.markers(rows, columns, at);
     const all = new Set([...rows, ...columns]);
     const to = reads(shown, rows);
     const from = isReadBy(shown, columns);
-    this.say(all, to, from);
+    this.say(all, [rows, to], [columns, from]);
     if (!all.size && !this.lit) return; // no chip is lit or was
     this.lit = all.size;
     const weight = new Map(shown.columns.map((unit, i) => [unit, to[i]]));
+    this.lightChips(all, weight);
+  }
+
+  lightChips(picked, weight) {
+    const { pins } = this;
     for (const [unit, chip] of this.chipOf) {
-      chip.classList.toggle("picked", all.has(unit));
+      chip.classList.toggle("picked", picked.has(unit));
       chip.ariaPressed = String(unit.tokens.some((token) => pins.has(token)));
       chip.style.setProperty("--share", `${Math.round(INK * Math.sqrt(Math.min(1, weight.get(unit) ?? 0)))}%`);
     }
@@ -203,7 +216,7 @@ class Side {
     this.marks.replaceChildren(...marks);
   }
 
-  say(picked, to, from) {
+  say(picked, [rows, to], [columns, from]) {
     const { hover } = this.explorer;
     const { shown } = this;
     this.caption.textContent = "";
@@ -216,14 +229,15 @@ class Side {
       const names = [...picked].map(({ label }) => label);
       this.caption.textContent = names.length > 1 ? `${names.slice(0, 6).join(" + ")}${names.length > 6 ? " + …" : ""}, summed` : names[0];
     }
-    const list = (title, sums, units) => {
+    const list = (title, sums, units, of) => {
+      const sure = shown.sure && of.size < 2; // a sum of rounded numbers is not
       const items = strongest(sums, units).map(({ unit, weight }) =>
-        element("li", {}, element("bdi", { textContent: unit.label }), element("span", { textContent: digits(weight, this.shown.sure) })),
+        element("li", {}, element("bdi", { textContent: unit.label }), element("span", { textContent: digits(weight, sure) })),
       );
       return element("div", {}, element("b", { textContent: title }), element("ol", {}, ...items));
     };
     this.numbers_.replaceChildren();
-    if (picked.size) this.numbers_.append(list("reads", to, shown.columns), list("is read by", from, shown.rows));
+    if (picked.size) this.numbers_.append(list("reads", to, shown.columns, rows), list("is read by", from, shown.rows, columns));
   }
 
   // ---- pointer and touch

@@ -13,7 +13,7 @@ from pages.shared.columns import Column
 # In this order they stand in one function: assets/explorer/frame.js says why.
 FILES = ("payload", "lenses", "paint", "atlas", "large", "save", "controls", "between", "side", "explorer")
 CHOICES = (
-    *("layer", "layer_b", "head", "head_b", "pins", "pins_b", "more", "more_b", "words", "hide", "together"),
+    *("together", "layer", "layer_b", "head", "head_b", "pins", "pins_b", "more", "more_b", "words", "hide"),
     *("layout", "weights", "over", "part", "renorm", "top", "minus", "sort", "least"),
 )
 KEY, TOLD, TAKEN, HEARD = "explorer", "explorer.told", "explorer.taken", "explorer.heard"
@@ -45,7 +45,7 @@ def _told() -> dict[str, Any]:
     now = {name: state.get(name) for name in CHOICES}
     if KEY not in st.session_state or now != st.session_state.get(TAKEN):
         turn = st.session_state.get(TOLD, {"turn": 0})["turn"] + 1  # back to what was told before is news too
-        heard = st.session_state.get(HEARD, 0)
+        heard, _ = _heard()
         st.session_state[TOLD], st.session_state[TAKEN] = {**now, "turn": turn, "report": heard}, now
     told: dict[str, Any] = st.session_state[TOLD]
     return told
@@ -55,7 +55,23 @@ def _chosen() -> None:
     chosen = st.session_state.get(KEY, {}).get("choice")  # its page may have been left since
     if not isinstance(chosen, dict) or not isinstance(chosen.get("report"), int):
         return
-    names = [name for name in CHOICES if name in chosen]
+    heard, by = _heard()
+    known = heard if chosen.get("by") == by else 0  # another explorer counts anew
+    made = chosen.get("made")
+    made = made if isinstance(made, dict) else {}
+    # A report repeats those that may have been lost: of one that was not, the choice may have changed elsewhere since.
+    names = [name for name in CHOICES if name in chosen and made.get(name) not in range(known + 1)]
     state.take({name: chosen[name] for name in names})
-    st.session_state[HEARD] = chosen["report"]
+    st.session_state[HEARD] = chosen["report"], chosen.get("by")
     st.session_state[TAKEN] = {**st.session_state.get(TAKEN, {}), **{name: state.get(name) for name in names}}
+
+
+def _heard() -> tuple[int, float | None]:
+    """The last report that was heard, and of which of the browser's explorers."""
+    last: tuple[int, float | None] = st.session_state.get(HEARD, (0, None))
+    return last
+
+
+def leave() -> None:
+    """Another picture takes the explorer's place: when it comes back it is told the choices as they are then."""
+    st.session_state.pop(TAKEN, None)

@@ -136,8 +136,9 @@ def _take(name: str, value: Any) -> None:
     st.session_state[f"choice.{name}"] = value
     if name.startswith("layer"):
         _forget_neuron(name)
-    if name.startswith("pins") and value:  # the other pages follow the leftmost token that is pinned
-        st.session_state[f"choice.{name.replace('pins', 'token')}"] = CHOICES["token"].read(value.split(".")[0])
+    followed = name == "pins" or (name == "pins_b" and not (get("together") and get("pins")))
+    if followed and value:  # the other pages follow the leftmost token that is pinned
+        put(name.replace("pins", "token"), CHOICES["token"].read(value.split(".")[0]))
 
 
 def _forget_neuron(layer: str) -> None:
