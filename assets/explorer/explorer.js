@@ -193,6 +193,7 @@ class Explorer {
   measure() {
     if (!this.models || !this.frame.isConnected) return;
     this.theme = themeOf(this.frame);
+    this.width = this.frame.clientWidth;
     for (const side of this.sides) side.width = side.box.clientWidth;
     this.paint();
   }
@@ -221,7 +222,7 @@ class Explorer {
     }
     if (due.size) return;
     this.rest();
-    this.between.draw(apart ? this.sides : [], theme, Math.min(640, this.frame.clientWidth));
+    this.between.draw(apart ? this.sides : [], theme, Math.min(640, this.width));
   }
 
   rest() {
