@@ -735,6 +735,7 @@ def save(page, kind):
     page.locator(".save summary").click()
     with page.expect_download() as download:
         page.locator(".save").get_by_role("button", name=kind, exact=True).click()
+    page.mouse.move(5, 5)  # the menu has closed, and what lies under it would be pointed at
     return download.value.path()
 
 
