@@ -70,8 +70,8 @@ def overview(trace: Trace) -> Overview:
     """Measures and roles of all heads, and their small maps where they are needed."""
     found = heads.measured(trace)
     told = {name: np.rint(values * 1_000).astype(int).ravel().tolist() for name, values in found.items()}
-    small = None if is_whole(trace) else [measures.coarse(each.attention, THUMBNAIL) for each in trace.layers]
-    return Overview(told, reduce(tuple.__add__, heads.roles(trace, found)), None if small is None else np.stack(small))
+    maps = None if is_whole(trace) else np.stack([measures.coarse(each.attention, THUMBNAIL) for each in trace.layers])
+    return Overview(told, reduce(tuple.__add__, heads.roles(trace, found)), maps)
 
 
 def pack(side: Literal["a", "b"], trace: Trace, layer: int, seen: Overview | None = None) -> Packed:

@@ -4,6 +4,7 @@
 const SETTLED = 300; // milliseconds
 const ON_ITS_WAY = 150; // milliseconds until Streamlit has sent what it was told
 const BEAT = 700; // milliseconds a layer while playing
+const AWAY = ["pointerdown", "keydown", "click"]; // elsewhere in the document they may lead away from here
 
 class Explorer {
   constructor(root, report) {
@@ -21,10 +22,8 @@ class Explorer {
     root.append(this.frame);
     this.observer = new ResizeObserver(() => this.measure());
     this.observer.observe(this.frame);
-    this.hold = (event) => this.holdLink(event);
-    this.elsewhere = (event) => event.composedPath().includes(this.frame) || this.tell(); // it may lead away from here
-    document.addEventListener("click", this.hold, true);
-    for (const kind of ["pointerdown", "keydown"]) document.addEventListener(kind, this.elsewhere, true);
+    this.away = (event) => event.composedPath().includes(this.frame) || this.beforeLeaving(event);
+    for (const kind of AWAY) document.addEventListener(kind, this.away, true);
   }
 
   // Take over what the server sent. An answer that a newer one has overtaken is dropped.
@@ -70,8 +69,7 @@ class Explorer {
   // Its page is gone.
   leave() {
     this.observer.disconnect();
-    document.removeEventListener("click", this.hold, true);
-    for (const kind of ["pointerdown", "keydown"]) document.removeEventListener(kind, this.elsewhere, true);
+    for (const kind of AWAY) document.removeEventListener(kind, this.away, true);
     clearTimeout(this.timer);
     clearInterval(this.playing);
     this.turn++;
@@ -120,8 +118,9 @@ class Explorer {
   }
 
   // A page link waits until the server has been told: a report that comes after it would lead back to this page.
-  holdLink(event) {
-    const link = event.target.closest?.("a[href]");
+  beforeLeaving(event) {
+    this.tell();
+    const link = event.type === "click" && event.target.closest?.("a[href]");
     const elsewhere = event.ctrlKey || event.metaKey || event.shiftKey; // to another tab
     if (!link || elsewhere || !(performance.now() - this.toldAt < ON_ITS_WAY)) return;
     event.preventDefault();

@@ -224,9 +224,8 @@ def synchronise() -> None:
     What the address asks for and cannot be had falls back to the default, with a note.
     """
     address = st.query_params.to_dict()
-    first = "address" not in st.session_state
+    first = "turn" not in st.session_state
     st.session_state["notes"] = []
-    st.session_state["turn"] = st.session_state.get("turn", 0) + 1
     # Otherwise the address only follows: a quick second change comes with the address from before the first one,
     # and another page with an empty one.
     if first or _went_back():
@@ -234,7 +233,7 @@ def synchronise() -> None:
     address = _written()
     if address != st.query_params.to_dict():
         st.query_params.from_dict(address)
-    st.session_state["address"] = address
+    st.session_state["turn"] = st.session_state.get("turn", 0) + 1
 
 
 def _went_back() -> bool:
