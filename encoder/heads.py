@@ -86,6 +86,11 @@ def _punctuation(tokens: Tokens) -> Array:
     return np.array(only, dtype=bool) & ~tokens.special
 
 
+def _opens(tokens: Tokens) -> Array:
+    """[token] True for the first token only."""
+    return np.arange(len(tokens)) == 0
+
+
 MEASURES: dict[str, HeadMeasure] = {
     "previous": HeadMeasure(
         "Previous token", "The mean weight on the token just before.",
@@ -102,6 +107,14 @@ MEASURES: dict[str, HeadMeasure] = {
     "special": HeadMeasure(
         "Special tokens", "The mean weight on [CLS], [SEP] and their like.",
         lambda attention, tokens: measures.share_on(attention, tokens.special),
+    ),
+    "opening": HeadMeasure(
+        "Opening token", "The mean weight on the special token that opens the text, [CLS] in BERT.",
+        lambda attention, tokens: measures.share_on(attention, tokens.special & _opens(tokens)),
+    ),
+    "separators": HeadMeasure(
+        "Separators", "The mean weight on the special tokens that end or part sentences, [SEP] in BERT.",
+        lambda attention, tokens: measures.share_on(attention, tokens.special & ~_opens(tokens)),
     ),
     "punctuation": HeadMeasure(
         "Punctuation", "The mean weight on commas, full stops and other punctuation marks.",
@@ -120,7 +133,8 @@ MEASURES: dict[str, HeadMeasure] = {
         lambda attention, tokens: measures.distance(attention),
     ),
 }  # fmt: skip
-SHARES = tuple(MEASURES)[:6]  # those that are a part of all weight, in the order of `_rows`
+# Those that are a part of all weight and make a role, in the order of `_rows`.
+SHARES = ("previous", "next", "self", "special", "punctuation", "same")
 
 # A role in words, for whoever looks at one head.
 ROLES: dict[str, str] = {

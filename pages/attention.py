@@ -48,15 +48,16 @@ prose.title(
 )
 switch("attention_view", VIEWS)
 view = state.get("attention_view")
-if view == "all":
-    explorer.show(list(columns()))
-else:
+if view != "all":
     explorer.leave()
-    if view != "maps":
-        prose.more("How to read BertViz", "bertviz")
+if view == "all":
+    explorer.show(columns())
+elif view == "maps":
     for column in columns():
         with column:
-            if view == "maps":
-                heat_maps(column)
-            else:
-                bertviz_view(column, view)
+            heat_maps(column)
+else:
+    prose.more("How to read BertViz", "bertviz")
+    for column in columns():
+        with column:
+            bertviz_view(column, view)

@@ -1,5 +1,6 @@
 """The attention explorer in a real Chromium: what it draws, says, keeps and gives away, held against the traces."""
 
+import base64
 import csv
 import io
 import math
@@ -15,7 +16,7 @@ from playwright.sync_api import expect
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 from encoder import measures
-from encoder.heads import MEASURES
+from encoder.heads import MEASURES, ROLES, roles
 from encoder.packing import codes, is_whole, message, pack, weights
 from encoder.views import origins, whole_words, without_special
 from pages.shared import explorer as component
@@ -135,15 +136,86 @@ def test_hovering_a_cell_says_both_tokens_and_the_weight_to_the_digits_of_the_tr
             expect(explorer(page, side).locator(".mark")).to_have_count(2)
 
 
-def test_lines_are_drawn_for_every_weight_of_a_hundredth_or_more(visitor, scratch, minilm):
-    page = explore(visitor(), TEXT, **APART, layout="lines")
-    drawn = ElementTree.fromstring(save(page, "SVG").read_text())
-    paths = drawn.iter("{http://www.w3.org/2000/svg}path")
-    count = sum(path.get("d").count("M") for path in paths)
-    assert count == sum(
-        int((told(model.trace(TEXT)).layers[layer].attention[head].astype(np.float64) >= 0.01).sum())
-        for model, (layer, head) in ((scratch, PLACES["a"]), (minilm, PLACES["b"]))
-    )
+@pytest.mark.parametrize(("layout", "along", "start", "step"), [("lines", 1, 26, 24), ("flat", 0, 10, 64)])
+def test_lines_are_drawn_for_every_weight_of_a_hundredth_or_more(visitor, minilm, layout, along, start, step):
+    page = explore(visitor(), TEXT, **APART, layout=layout, show="b")
+    drawing = ElementTree.fromstring(save(page, "SVG").read_text())
+    drawn = " ".join(path.get("d") for path in drawing.iter("{http://www.w3.org/2000/svg}path"))
+    ends = np.array(re.findall(r"M(\S+) (\S+)L(\S+) (\S+?)(?=M|\s|$)", drawn), dtype=float)  # x, y, x, y
+    from_to = np.rint((ends[:, [along, 2 + along]] - start) / step - 0.5).astype(int)
+    layer, head = PLACES["b"]
+    attention = told(minilm.trace(TEXT)).layers[layer].attention[head].astype(np.float64)
+    assert sorted(from_to.tolist()) == np.argwhere(attention >= 0.01).tolist()
+
+
+@pytest.mark.parametrize("layout", ["lines", "flat"])
+def test_a_token_of_the_lines_that_is_pointed_at_is_lit_and_its_numbers_told(visitor, minilm, layout):
+    page = explore(visitor(), TEXT, **APART, layout=layout, show="b")
+    attention, names = told(minilm.trace(TEXT)).layers[4].attention[10], labels(minilm.trace(TEXT))
+    canvas = explorer(page, "b").locator("canvas.large")
+    with redrawn(page, canvas):  # “sat”
+        canvas.hover(position={"x": 60, "y": 26 + 24 * 7.5} if layout == "lines" else {"x": 10 + 64 * 7.5, "y": 20})
+    expect(picked(page, "b")).to_have_text(["sat"])
+    expect_numbers(page, "b", names, attention[7], attention[:, 7])
+
+
+def test_pointing_at_a_label_of_the_map_marks_its_row_or_column(visitor, minilm):
+    page = explore(visitor(), TEXT, **APART, pins=1, pins_b=1, show="b")
+    attention, names = told(minilm.trace(TEXT)).layers[4].attention[10], labels(minilm.trace(TEXT))
+    grid, marks = grid_of(page, "b", len(names)), explorer(page, "b").locator(".mark")
+    for at in ((grid.left - 12, grid.inside(7, 0)[1]), (grid.inside(0, 7)[0], grid.top - 8)):
+        hover(page, "b", *at)
+        expect(said(page, "b")).to_have_text("sat")
+        expect(picked(page, "b")).to_have_text(["sat"])
+        expect(marks).to_have_count(1)
+        expect_numbers(page, "b", names, attention[7], attention[:, 7])
+        page.mouse.move(5, 5)
+        expect(said(page, "b")).to_have_text("[CLS]")  # it is pinned
+
+
+def test_the_pictures_follow_the_theme_when_it_changes(visitor, minilm):
+    page = explore(visitor(), TEXT, **APART, pins=1, pins_b=1, show="b")
+    light, attention = paper(page), told(minilm.trace(TEXT)).layers[4].attention[10]
+    large = explorer(page, "b").locator("canvas.large")
+    with redrawn(page, large), redrawn(page, explorer(page, "b").locator("canvas.heads")):
+        page.emulate_media(color_scheme="dark")
+    drawn(page)
+    assert sum(paper(page)) < sum(light) / 2
+    cells, grid = list(np.ndindex(attention.shape)), grid_of(page, "b", len(attention))
+    seen = pixels(large, [grid.inside(*cell) for cell in cells])
+    assert seen == [colour(attention[cell], INK["b"], paper(page)) for cell in cells]
+
+
+@pytest.mark.parametrize("phone", [False, True], ids=["projector", "phone"])
+def test_every_thumbnail_names_its_head_and_what_it_does(visitor, minilm, phone):
+    guest = visitor(phone=phone)
+    guest.context.add_init_script("""
+      const write = CanvasRenderingContext2D.prototype.fillText;
+      window.written = [];
+      CanvasRenderingContext2D.prototype.fillText = function (words, ...where) {
+        if (this.canvas.matches?.(".heads")) window.written.push(words);
+        return write.call(this, words, ...where);
+      };
+    """)
+    page = explore(guest, TEXT, show="b")
+    short = ["prev", "next", "self", "spec", "punct", "same", "broad"]
+    signs = dict(zip(ROLES, ["←", "→", "↓", "[]", ".,", "=", "○"] if phone else short, strict=True))
+    of_heads = [role for layer in roles(minilm.trace(TEXT)) for role in layer]
+    wanted = [f"{place % 12 + 1} {signs.get(role, '')}" for place, role in enumerate(of_heads)]
+    assert len(set(of_heads) - {""}) > 2
+    names = page.evaluate("written")[-72:]
+    assert [name.replace(" ", "") for name in names] == [name.replace(" ", "") for name in wanted]
+
+
+def test_on_a_phone_the_lenses_leave_the_picture_its_place_until_they_are_asked_for(visitor):
+    page = explore(visitor(phone=True), TEXT)
+    fold, layout = page.get_by_role("button", name="Lenses"), page.locator("select[name=layout]")
+    expect(layout).to_be_hidden()
+    expect(fold).to_have_attribute("aria-expanded", "false")
+    fold.tap()
+    expect(layout).to_be_visible()
+    fold.tap()
+    expect(layout).to_be_hidden()
 
 
 # ---- lenses
@@ -247,8 +319,24 @@ def test_of_a_long_text_a_layer_comes_when_it_is_asked_for(visitor, minilm):
         np.testing.assert_allclose(found, trace.layers[layer - 1].attention[2], atol=6e-4)
         page.locator(".explorer").focus()
         press(page, "ArrowDown")
+    expect(explorer(page, "b").locator(".note")).to_contain_text("small maps show plain attention")
     choose(page, weights="rollout")
     expect(said(page, "b")).to_contain_text("A shorter text has them")
+
+
+def test_the_svg_of_a_long_text_holds_its_map_as_an_image(visitor, minilm):
+    from PIL import Image
+
+    text = LONG * 3
+    page = explore(visitor(), text, show="b", limit=512, together=0, layer_b=2, head_b=3)
+    attention = told(minilm.trace(text, None, 512)).layers[1].attention[2]
+    assert attention.size > 16_384
+    drawing = ElementTree.fromstring(save(page, "SVG").read_text())
+    (inside,) = drawing.iter("{http://www.w3.org/2000/svg}image")
+    picture = Image.open(io.BytesIO(base64.b64decode(inside.get("href").partition(",")[2]))).convert("RGB")
+    assert picture.size == attention.shape
+    for cell in ((0, 0), (5, 100), (100, 5), (140, 140)):
+        assert picture.getpixel(cell[::-1]) == colour(attention[cell], INK["b"], (255, 255, 255))
 
 
 def test_sorting_by_a_measure_puts_the_head_with_the_most_of_it_first(visitor, minilm):
@@ -261,6 +349,19 @@ def test_sorting_by_a_measure_puts_the_head_with_the_most_of_it_first(visitor, m
     expect(canvas).to_have_attribute("title", re.compile(rf"^layer {layer}, head {head}\b.* · {values.max():.3f}$"))
     canvas.click(position={"x": 8, "y": 8})
     expect_at(page, "b", layer, head)
+
+
+def test_heads_with_less_of_a_measure_than_asked_for_fade(visitor, minilm):
+    trace = minilm.trace(SHORT)
+    page = explore(visitor(), SHORT, show="b", sort="special", least=60)
+    values = MEASURES["special"].of(trace)
+    order = sorted(np.ndindex(values.shape), key=lambda place: -np.rint(values[place] * 1000))
+    assert 5 < sum(values[place] < 0.6 for place in order) < 67
+    canvas, tile = explorer(page, "b").locator("canvas.heads"), 56  # pixels: a small map on a wide page
+    across = int(canvas.evaluate("canvas => parseFloat(canvas.style.width)") // (tile + 4))
+    at = [(i % across * (tile + 4) + 3, i // across * (tile + 14) + 1 + 3) for i in range(len(order))]
+    strength = [round(255 * (0.15 if np.rint(values[place] * 1000) < 600 else 1)) for place in order]
+    assert pixels(canvas, at, opacity=True) == [(each,) for each in strength]
 
 
 # ---- keys, pointer, touch
@@ -715,6 +816,9 @@ def drawn(page):
 
 def choose(page, **lens):
     """Set lenses in their row, as a person would."""
+    fold = page.get_by_role("button", name="Lenses")
+    if fold.is_visible() and fold.get_attribute("aria-expanded") == "false":
+        fold.click()
     for name, value in lens.items():
         field = page.locator(f".explorer .controls [name={name}]")
         if isinstance(value, bool):
@@ -827,14 +931,15 @@ def inner(tile, count):
     return [pixel for pixel in range(int(tile)) if 0.15 < (pixel + 0.5) * count / tile % 1 < 0.85]
 
 
-def pixels(canvas, points):
-    """Colours of a canvas."""
-    read = """(canvas, points) => {
+def pixels(canvas, points, opacity=False):
+    """Colours of a canvas, or how opaque they are, from 0 to 255."""
+    read = """([canvas, points, first, last]) => {
       const pen = canvas.getContext("2d");
       const { data, width } = pen.getImageData(0, 0, canvas.width, canvas.height);
-      return points.map(([x, y]) => [...data.slice(4 * (y * width + x), 4 * (y * width + x) + 3)]);
+      return points.map(([x, y]) => [...data.slice(4 * (y * width + x) + first, 4 * (y * width + x) + last)]);
     }"""
-    return [tuple(found) for found in canvas.evaluate(read, points)]
+    found = canvas.page.evaluate(read, [canvas.element_handle(), points, *((3, 4) if opacity else (0, 3))])
+    return [tuple(each) for each in found]
 
 
 def paper(page):

@@ -19,6 +19,8 @@ BY_LOOPS = {
     "next": lambda a: np.mean([a[i, i + 1] for i in range(COUNT - 1)]),
     "self": lambda a: np.mean([a[i, i] for i in range(COUNT)]),
     "special": lambda a: np.mean([a[i, 0] + a[i, 7] for i in range(COUNT)]),
+    "opening": lambda a: np.mean([a[i, 0] for i in range(COUNT)]),
+    "separators": lambda a: np.mean([a[i, 7] for i in range(COUNT)]),
     "punctuation": lambda a: np.mean([a[i, 3] + a[i, 6] for i in range(COUNT)]),
     "same": lambda a: (a[1, 4] + a[4, 1]) / 2,
     "entropy": lambda a: np.mean([-sum(p * np.log(p) for p in row) for row in a]) / np.log(COUNT),
@@ -72,8 +74,7 @@ def test_a_measure_is_a_finite_number_a_head_for_every_reading(name, view, text)
 
 
 def test_measures_come_in_the_order_of_the_menu_shares_first():
-    assert list(MEASURES) == ["previous", "next", "self", "special", "punctuation", "same", "entropy", "distance"]
-    assert list(MEASURES)[: len(SHARES)] == list(SHARES)
+    assert list(MEASURES) == [*SHARES[:4], "opening", "separators", *SHARES[4:], "entropy", "distance"]
     assert SHARES[-1] == "same"
 
 

@@ -163,6 +163,22 @@ def test_what_the_browser_still_showed_when_a_second_change_came_is_no_choice():
     assert layers_and_heads(app) == {"layer": 1, "head": 1, "layer_b": 1, "head_b": 1}
 
 
+def test_a_choice_taken_back_before_the_browser_heard_of_it_elsewhere_stays_taken_back():
+    app = open_page("attention")
+    before = heard(app)
+    choose(app, {"words": True, "report": 1})
+    after = heard(app)
+    heard(app, before)
+    app.toggle(key="pick.words").set_value(False)  # the sidebar's, which has not been told
+    choose(app, {"words": False, "report": 2})
+    heard(app, after)
+    app.toggle(key="pick.words").set_value(True)  # it has been told the first time only
+    choose(app, {"hide": True, "report": 3})
+    assert app.query_params == {"hide": "1"}
+    app.toggle(key="pick.words").set_value(True).run()
+    assert app.query_params == {"hide": "1", "words": "1"}
+
+
 @pytest.mark.parametrize("shown", ["A dog barks.", "Two dogs bark.", "Ten dogs bark."])
 def test_a_text_is_not_undone_by_the_phones_box_that_still_shows_an_older_one(shown):
     app = open_page("attention", **MAPS, text="A dog barks.")

@@ -1,18 +1,8 @@
 // The atlas: every head of every layer as a small map on one canvas, each with its name and, when known, its role.
 
 const PIXELS = 24; // a thumbnail has no more cells a side; each shows the largest weight of what it stands for
-const SLICE = 6; // milliseconds from a frame's beginning for what can wait, so that no frame of the page does
-const FIRST = 24; // the same for the first picture of a new text, which everybody waits for
 const SHORT = { previous: "prev", next: "next", self: "self", special: "spec", punctuation: "punct", same: "same", broad: "broad" };
-
-// When in this frame everybody who can wait must have stopped: means, atlases and the rollout share its slice.
-let slice = { frame: null, end: 0 };
-
-function sliceEnd() {
-  const frame = document.timeline.currentTime;
-  if (frame !== slice.frame) slice = { frame, end: performance.now() + SLICE };
-  return slice.end;
-}
+const SIGN = { previous: "←", next: "→", self: "↓", special: "[]", punctuation: ".,", same: "=", broad: "○" }; // where there is no room
 
 // Where each head's thumbnail is: rows are layers; or, sorted by a measure, from the largest to the smallest.
 function plan(model, choice, width) {
@@ -45,48 +35,37 @@ function order(model, choice) {
 
 function caption({ layer, head, value }, model, choice, tile) {
   if (choice.sort !== "grid") return tile < 36 ? `${layer + 1}·${head + 1}` : `${layer + 1}·${head + 1} ${value.toFixed(2).replace(/^0/, "")}`;
-  const role = SHORT[model.roles[layer * model.heads + head]] ?? "";
-  return tile < 24 ? `${head + 1}` : `${head + 1} ${role}`;
+  const role = (tile < 30 ? SIGN : SHORT)[model.roles[layer * model.heads + head]] ?? "";
+  return `${head + 1}${tile < 24 ? "" : " "}${role}`;
 }
 
 class Atlas {
   constructor(canvas, side) {
-    Object.assign(this, { canvas, side, job: 0 });
+    Object.assign(this, { canvas, side });
   }
 
-  stop() {
-    this.job++;
-  }
-
-  // Draw all thumbnails in slices; a newer picture stops an older one.
-  draw(model, choice, theme, width) {
-    const job = ++this.job;
+  arrange(model, choice, width) {
     this.plan = plan(model, choice, width);
     this.model = model;
     delete this.canvas.dataset.drawn;
+  }
+
+  // Names first, then a thumbnail a step.
+  *draw(choice, theme, width) {
     const pen = sheetOf(this.canvas, width, this.plan.height);
     pen.font = theme.font;
     pen.textBaseline = "top";
     const ramp = rampTo(theme.paper, SIDE[this.side]);
-    this.names(pen, model, choice, theme);
-    const queue = [...this.plan.places];
-    let first = this.shown === model ? 0 : FIRST;
-    this.shown = model;
-    const step = () => {
-      if (job !== this.job) return;
-      const until = first ? performance.now() + first : sliceEnd();
-      do this.thumbnail(pen, queue.shift(), choice, theme, ramp);
-      while (queue.length && performance.now() < until);
-      first = 0;
-      if (queue.length) requestAnimationFrame(step);
-      else this.canvas.dataset.drawn = String(job);
-    };
-    if (first) step();
-    else requestAnimationFrame(step); // the large picture goes first
+    this.names(pen, choice, theme);
+    for (const place of this.plan.places) {
+      yield;
+      this.thumbnail(pen, place, choice, theme, ramp);
+    }
+    this.canvas.dataset.drawn = "yes";
   }
 
-  names(pen, model, choice, theme) {
-    const { places, tile, gutter } = this.plan;
+  names(pen, choice, theme) {
+    const { model, plan: { places, tile, gutter } } = this;
     pen.fillStyle = theme.faint;
     if (gutter) for (let layer = 0; layer < model.layers; layer++) {
       pen.fillText(String(layer + 1), 0, places[layer * model.heads].y + tile / 2 - 5, gutter - 2);
@@ -109,8 +88,7 @@ class Atlas {
   cells({ layer, head }, choice) {
     const model = this.model;
     if (!model.all) return { values: decode(model.blocks[0], layer * model.heads + head), width: model.blocks[0].side };
-    const lens = choice.weights === "rollout" ? { ...choice, weights: "raw" } : choice;
-    const found = matrixOfHead(model, layer, head, lens);
+    const found = matrixOfHead(model, layer, head, choice);
     if (!found.values.length) return { values: new Float32Array(1), width: 1 };
     return shrink(found.values, found.rows.length, found.columns.length, PIXELS);
   }

@@ -1,7 +1,8 @@
 // The one picture of both sides: left − right, where their tokens stand for the same characters.
 
 class Between {
-  constructor() {
+  constructor(explorer) {
+    this.explorer = explorer;
     this.words = element("p", { className: "caption" });
     this.canvas = element("canvas", { role: "img", ariaLabel: "Left minus right, where both have the same tokens" });
     this.said = element("p", { className: "caption", ariaLive: "polite" });
@@ -14,16 +15,23 @@ class Between {
     return "Left − right";
   }
 
-  // Both sides' pictures, or none while they are apart or one is not there yet.
-  draw(sides, theme, width) {
+  clear() {
+    this.box.hidden = true;
+    this.shown = null;
+  }
+
+  // Nothing while nobody asks for it or one side has no picture yet.
+  *draw() {
+    const { sides, apart, theme, width } = this.explorer;
     const [left, right] = sides.map(({ shown }) => shown);
-    this.box.hidden = !left || !right;
-    this.shown = this.box.hidden ? null : difference(left, right);
-    if (!this.shown) return;
+    if (!apart || !left || !right) return this.clear();
+    this.shown = difference(left, right);
+    this.box.hidden = false;
+    yield;
     this.words.textContent = this.shown.rows.length
       ? "Left − right, where tokens stand for the same characters. Blue: the left reads more. Vermilion: the right."
       : "The two models share no token here; with whole words they might.";
-    this.at = mapGeometry(this.shown, width);
+    this.at = mapGeometry(this.shown, Math.min(640, width));
     this.drawWith(new CanvasPen(sheetOf(this.canvas, this.at.width, this.at.height), theme), theme);
   }
 

@@ -54,9 +54,13 @@ function controls(explorer) {
   const { measures } = explorer.header;
   const sorts = { grid: "Layer and head", ...Object.fromEntries(measures.map(({ key, label }) => [key, label])) };
   const save = (words, kind) => element("button", { type: "button", textContent: words, onclick: () => explorer.save(kind) });
-  return element(
+  // On a phone the lenses would hide the picture that they are for.
+  const fold = element("button", { type: "button", className: "fold", textContent: "Lenses", ariaExpanded: "false" });
+  fold.onclick = () => (fold.ariaExpanded = String(bar.classList.toggle("open")));
+  const bar = element(
     "div",
     { className: "controls" },
+    fold,
     choose("Picture", "layout", PICTURES, explorer),
     choose("Weights", "weights", WEIGHTS, explorer),
     choose("Heads", "over", OVER, explorer),
@@ -77,6 +81,7 @@ function controls(explorer) {
     ),
     element("button", { type: "button", className: "help", textContent: "?", title: "Keys", onclick: () => explorer.help() }),
   );
+  return bar;
 }
 
 // Let every control show the choice.

@@ -4,6 +4,8 @@
 const SETTLED = 300; // milliseconds
 const ON_ITS_WAY = 150; // milliseconds until Streamlit has sent what it was told
 const BEAT = 700; // milliseconds a layer while playing
+const SLICE = 6; // milliseconds a frame for drawing, so that no frame of the page is late
+const FIRST = 40; // the same for the first picture of a new text, which everybody waits for
 const AWAY = ["pointerdown", "keydown", "click"]; // elsewhere in the document they may lead away from here
 
 class Explorer {
@@ -36,16 +38,16 @@ class Explorer {
     const told = JSON.stringify(header.choice);
     if (told !== this.told) this.choice = choice ?? this.agreed(header.choice);
     Object.assign(this, { bytes, header, told, models: header.models, hover: null });
-    for (const { atlas } of sides) atlas.stop();
     this.sides = this.models.map((model) => new Side(this, model));
-    this.due = new Set(this.sides);
+    this.due = new Map(); // large pictures, and of whom each is: steps that are still to be done
+    this.later = new Map(); // the same of atlases and rollouts, which give way
     if (!this.bar) this.furnish();
-    this.between.draw([]);
+    this.between.clear();
     this.room.replaceChildren(...this.sides.map(({ box }) => box));
     this.frame.dataset.ready = String(turn);
     this.unpin(before, sides);
     this.measure();
-    this.drawDue(performance.now() + FIRST);
+    this.drawDue(FIRST);
   }
 
   // What the server says, and what it has not heard of yet.
@@ -74,8 +76,6 @@ class Explorer {
     clearInterval(this.playing);
     this.turn++;
     this.rest();
-    this.models = [];
-    for (const { atlas } of this.sides ?? []) atlas.stop();
     this.frame.remove();
   }
 
@@ -83,7 +83,7 @@ class Explorer {
   furnish() {
     this.bar = controls(this);
     this.room = element("div", { className: "sides" });
-    this.between = new Between();
+    this.between = new Between(this);
     this.frame.append(this.bar, this.room, this.between.box);
   }
 
@@ -181,7 +181,10 @@ class Explorer {
     const about = element("p", {
       textContent: "Rows are the tokens that read, columns the tokens that are read. Weights are the model's own, rounded to the digits shown; ≈ marks what was computed from rounded ones.",
     });
-    const dialog = element("dialog", { open: true, ariaLabel: "Keys" }, ...rows, about);
+    const signs = element("p", {
+      textContent: "Where there is no room for words under a small map: ← previous token, → next, ↓ the token itself, [] special tokens, ., punctuation, = same word elsewhere, ○ all about alike.",
+    });
+    const dialog = element("dialog", { open: true, ariaLabel: "Keys" }, ...rows, about, signs);
     dialog.onclick = () => dialog.remove();
     this.frame.append(dialog);
   }
@@ -197,31 +200,34 @@ class Explorer {
     this.paint();
   }
 
-  paint() {
-    for (const side of this.sides) this.due.add(side);
-    this.waiting ??= requestAnimationFrame(() => this.drawDue(sliceEnd()));
+  // Both large pictures become one: left − right.
+  get apart() {
+    return this.choice.minus && this.sides.length === 2;
   }
 
-  // Draw the sides that are due until a moment, one at least; the others follow in the next frame. Until a slow lens is
-  // prepared the old picture stays.
-  drawDue(until) {
-    cancelAnimationFrame(this.waiting);
-    // Asked for before the atlases ask for theirs: what is left goes first there.
-    this.waiting = requestAnimationFrame(() => this.drawDue(sliceEnd()));
-    if (!this.sides.every(({ model, layer }) => prepare(model, layer, this.choice, until))) return;
-    const { choice, due, theme } = this;
+  // Anew, from what is chosen now. A side that waits already keeps its place: one that is chosen of all the time, as a
+  // slider is drawn, must not hold the other up.
+  paint() {
     mirror(this.bar, this);
-    if (choice.weights === "rollout") this.roll();
-    const apart = choice.minus && this.sides.length === 2;
-    for (const side of due) {
-      due.delete(side);
-      side.draw(theme, apart);
-      side.light();
-      if (performance.now() >= until) break;
-    }
-    if (due.size) return;
+    for (const side of this.sides) this.due.set(side, side.draw());
+    if (this.choice.weights === "rollout") for (const model of this.models) this.roll(model);
+    this.waiting ??= requestAnimationFrame(() => this.drawDue(SLICE));
+  }
+
+  // Some milliseconds of what is due, a step at least. The rest follows in the next frames.
+  drawDue(milliseconds) {
+    const until = performance.now() + milliseconds;
     this.rest();
-    this.between.draw(apart ? this.sides : [], theme, Math.min(640, this.width));
+    this.waiting = requestAnimationFrame(() => this.drawDue(SLICE));
+    for (const queue of [this.due, this.later]) {
+      for (const [whose, steps] of queue) {
+        while (!steps.next().done) if (performance.now() >= until) return;
+        queue.delete(whose);
+        if (queue === this.due && whose !== this.between && !this.due.has(this.between)) this.due.set(this.between, this.between.draw());
+        if (performance.now() >= until) return;
+      }
+    }
+    this.rest();
   }
 
   rest() {
@@ -229,29 +235,20 @@ class Explorer {
     this.waiting = null;
   }
 
-  // Compute the rollout of the models that lack it, some milliseconds a frame.
-  roll() {
-    for (const model of this.models) {
-      if (model.rollout || model.rolling || !model.all) continue;
-      model.rolling = roll(model);
-      const step = () => {
-        if (!this.models.includes(model)) return; // a newer text is here
-        const until = sliceEnd();
-        let done;
-        do ({ done } = model.rolling.next());
-        while (!done && performance.now() < until);
-        if (done) this.paint();
-        else requestAnimationFrame(step);
-      };
-      requestAnimationFrame(step);
-    }
+  // The rollout of a model that lacks it.
+  roll(model) {
+    const steps = function* (explorer) {
+      yield* roll(model);
+      explorer.paint();
+    };
+    if (model.all && !model.rollout && !this.later.has(model)) this.later.set(model, steps(this));
   }
 
   // What the pointer or a pin points at: marks in the maps, lit tokens, words and numbers. No map is drawn anew.
   point(hover) {
     this.hover = hover;
     for (const side of this.sides) {
-      if (this.choice.layout !== "map") side.drawLarge(this.theme);
+      if (this.choice.layout !== "map") side.drawLarge();
       side.light();
     }
   }

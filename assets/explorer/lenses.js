@@ -25,7 +25,7 @@ function matrixOfHead(model, layer, head, lens) {
 function combined(model, layer, head, lens) {
   if (lens.weights === "rollout") return rolledOut(model, layer);
   if (lens.over === "one") return weighed(model, layer, head, lens.weights);
-  prepare(model, layer, lens, Infinity);
+  [...prepare(model, layer, lens)];
   return model.cache.get(nameOf(layer, lens)) ?? null;
 }
 
@@ -33,19 +33,17 @@ function nameOf(layer, { weights, over }) {
   return `${weights} ${over} ${layer}`;
 }
 
-// The mean or maximum over a layer's heads, norm-weighted, takes longer than a frame has: it is prepared head by head
-// until a moment, as performance.now() counts them. False: there is more to do.
-function prepare(model, layer, lens, until) {
+// The mean or maximum over a layer's heads, norm-weighted, takes longer than a frame has: it is prepared head by head.
+// Whoever begins again goes on where the last one stopped.
+function* prepare(model, layer, lens) {
   const name = nameOf(layer, lens);
-  if (lens.over === "one" || lens.weights === "rollout" || model.cache.has(name) || !isHere(model, layer)) return true;
+  if (lens.over === "one" || lens.weights === "rollout" || model.cache.has(name) || !isHere(model, layer)) return;
   if (model.making?.name !== name) model.making = { name, steps: overHeads(model, layer, lens) };
   let step;
-  do step = model.making.steps.next();
-  while (!step.done && performance.now() < until);
-  if (!step.done) return false;
+  while (!(step = model.making.steps.next()).done) yield;
+  model.making = null;
   if (model.cache.size >= KEPT) model.cache.delete(model.cache.keys().next().value);
   model.cache.set(name, step.value);
-  return true;
 }
 
 // Gives back the matrix when all heads are through.

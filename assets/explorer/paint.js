@@ -126,6 +126,14 @@ class CanvasPen {
   }
 }
 
+const MOST_CELLS = 16_384; // of a map in an SVG file; larger ones stand in it as an image, which every program can open
+
+function pngOf(picture) {
+  const canvas = element("canvas", { width: picture.width, height: picture.height });
+  canvas.getContext("2d").putImageData(picture, 0, 0);
+  return canvas.toDataURL();
+}
+
 class SvgPen {
   constructor(width, height, theme) {
     this.size = [width, height];
@@ -135,6 +143,11 @@ class SvgPen {
   }
 
   cells(values, columns, colourOf, x, y, width, height) {
+    if (values.length > MOST_CELLS) {
+      const place = `x="${r(x)}" y="${r(y)}" width="${r(width)}" height="${r(height)}"`;
+      this.parts.push(`<image ${place} preserveAspectRatio="none" image-rendering="pixelated" href="${pngOf(image(values, columns, colourOf))}"/>`);
+      return;
+    }
     const [w, h] = [width / columns, height / (values.length / columns)];
     values.forEach((value, i) => {
       const colour = css(colourOf(value));

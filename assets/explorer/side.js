@@ -1,6 +1,7 @@
 // One side of the explorer: a model's sentence, atlas, large picture and numbers.
 
 const MOST = APART.length + 1; // heads beside the chosen one, each with a colour of its own
+const PLAIN = "Of a long text the small maps show plain attention; lenses change the large picture.";
 const INK = 45; // percent of a token's ground that is coloured at most: its name stays legible
 
 class Side {
@@ -12,19 +13,19 @@ class Side {
     this.atlas = new Atlas(this.canvas.atlas, this.letter);
     this.rings = element("div", { className: "rings" });
     this.marks = element("div", { className: "marks" });
-    this.title_ = element("p", { className: "caption title" });
+    this.heading = element("p", { className: "caption title" });
     this.caption = element("p", { className: "caption", ariaLive: "polite" });
-    this.numbers_ = element("div", { className: "numbers" });
+    this.list = element("div", { className: "numbers" });
     this.stage = element("div", { className: "stage", hidden: true }, this.canvas.large, this.marks);
     this.box = element(
       "section",
       { className: `side ${this.letter}`, ariaLabel: model.name },
       this.sentence,
-      element("div", { className: "atlas" }, this.canvas.atlas, this.rings),
-      this.title_,
+      element("div", { className: "atlas" }, this.canvas.atlas, this.rings, ...(model.all ? [] : [element("p", { className: "note", textContent: PLAIN })])),
+      this.heading,
       this.stage,
       this.caption,
-      this.numbers_,
+      this.list,
     );
     this.listen();
   }
@@ -71,27 +72,44 @@ class Side {
 
   // ---- drawing
 
-  draw(theme, apart) {
-    const { choice, model, width } = this;
-    const picture = [choice.sort, choice.least, choice.words, choice.hide, choice.renorm, choice.top, choice.part, choice.weights];
-    const key = [...picture, width, theme.paper, theme.text].join();
-    if (key !== this.drawn) this.atlas.draw(model, choice, theme, width);
-    this.drawn = key;
-    this.shown = matrix(model, this.layer, this.head, choice);
-    this.title_.textContent = this.title();
+  // In steps that each fit a frame. What is pointed at meanwhile finds the old picture or the new one, never half of it.
+  *draw() {
+    const { choice, model, width, explorer: { theme, apart } } = this;
+    yield* prepare(model, this.layer, choice);
+    const shown = matrix(model, this.layer, this.head, choice);
+    const lines = choice.layout === "map" || !shown ? [] : yield* this.layersOfLines(shown, theme);
+    yield;
+    Object.assign(this, { shown, lines });
+    const map = choice.layout === "map";
+    if (shown) this.at = map ? mapGeometry(shown, width) : linesGeometry(shown, width, choice.layout === "flat", lines.length);
+    this.stage.hidden = apart || !shown;
+    this.drawLarge();
+    yield;
+    this.heading.textContent = this.title();
     this.canvas.atlas.ariaLabel = `${model.name}: ${model.layers} layers of ${model.heads} heads as small maps`;
     this.canvas.large.ariaLabel = this.title();
+    this.light();
+    if (!shown) this.excuse();
+    yield;
+    this.drawAtlas();
     this.placeRings();
-    this.stage.hidden = apart || !this.shown;
-    if (!this.shown) return this.excuse();
-    const flat = choice.layout === "flat";
-    this.at = choice.layout === "map" ? mapGeometry(this.shown, width) : linesGeometry(this.shown, width, flat, this.together.length);
-    this.lines = choice.layout === "map" ? [] : this.layersOfLines(theme);
-    this.drawLarge(theme);
   }
 
-  drawLarge(theme) {
+  // The atlas follows some lenses only, and waits until the large pictures are there.
+  drawAtlas() {
+    const { choice, model, width, explorer: { theme, later } } = this;
+    const weights = choice.weights === "norm" ? "norm" : "raw"; // a rollout is of no single head
+    const lens = [choice.sort, choice.least, choice.words, choice.hide, choice.renorm, choice.top, choice.part, weights];
+    const key = [...lens, width, theme.paper, theme.text].join();
+    if (key === this.drawn) return;
+    this.drawn = key;
+    this.atlas.arrange(model, choice, width);
+    later.set(this.atlas, this.atlas.draw({ ...choice, weights }, theme, width));
+  }
+
+  drawLarge() {
     if (this.stage.hidden) return;
+    const { theme } = this.explorer;
     this.drawWith(new CanvasPen(sheetOf(this.canvas.large, this.at.width, this.at.height), theme), theme);
   }
 
@@ -105,7 +123,8 @@ class Side {
     const picked = this.explorer.picked(this, all);
     drawLines(pen, this.lines, this.at, theme, picked.size ? picked : null);
     if (this.lines.length < 2) return;
-    this.lines.forEach(({ name, colour }, i) => pen.text(`● ${name}`, 4 + 62 * i, 8, { colour }));
+    const apart = Math.min(62, (this.at.width - 4) / this.lines.length);
+    this.lines.forEach(({ name, colour }, i) => pen.text(`● ${name}`, 4 + apart * i, 8, { colour }));
   }
 
   // The heads whose lines are drawn at once, the chosen one first: [layer, head] each.
@@ -115,13 +134,14 @@ class Side {
     return [[this.layer, this.head], ...more.slice(-MOST)];
   }
 
-  layersOfLines(theme) {
+  *layersOfLines(shown, theme) {
     const colours = [css(SIDE[this.letter]), ...APART, css(theme.text)];
-    const drawn = this.together.map(([layer, head], i) => ({
-      matrix: i ? matrix(this.model, layer, head, this.choice) : this.shown,
-      name: `${layer + 1}·${head + 1}`,
-      colour: colours[i],
-    }));
+    const drawn = [];
+    for (const [i, [layer, head]] of this.together.entries()) {
+      const name = `${layer + 1}·${head + 1}`;
+      drawn.push({ matrix: i ? matrix(this.model, layer, head, this.choice) : shown, name, colour: colours[i] });
+      yield;
+    }
     return drawn.filter((one) => one.matrix);
   }
 
@@ -130,7 +150,7 @@ class Side {
     const far = this.explorer.report ? "The weights of this layer are on their way…" : `The text is long: this file holds layer ${this.model.layer + 1} only.`;
     const words = this.choice.weights !== "rollout" ? far : this.model.all ? "Rolling out…" : long;
     this.caption.textContent = words;
-    this.numbers_.replaceChildren();
+    this.list.replaceChildren();
   }
 
   placeRings() {
@@ -236,8 +256,8 @@ class Side {
       );
       return element("div", {}, element("b", { textContent: title }), element("ol", {}, ...items));
     };
-    this.numbers_.replaceChildren();
-    if (picked.size) this.numbers_.append(list("reads", to, shown.columns, rows), list("is read by", from, shown.rows, columns));
+    this.list.replaceChildren();
+    if (picked.size) this.list.append(list("reads", to, shown.columns, rows), list("is read by", from, shown.rows, columns));
   }
 
   // ---- pointer and touch

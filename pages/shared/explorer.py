@@ -1,6 +1,6 @@
 """The attention explorer: a component that draws in the browser, and what it tells of the choices made there."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +28,14 @@ def program() -> str:
 _explorer = st.components.v2.component("explorer", js=program(), css=prose.asset("explorer/explorer.css"))
 
 
-def show(columns: Sequence[Column]) -> None:
+def show(columns: Iterator[Column]) -> None:
     """All heads of all layers of the models that have read the text; everything else happens in the browser."""
-    if not columns:
+    if state.get("show") == "both" and state.get("text").strip():
+        traces.pack_ahead("b")
+    there = list(columns)
+    if not there:
         return
-    models = [traces.packed(column.side) for column in columns]
+    models = [traces.packed(column.side) for column in there]
     _explorer(key=KEY, data=packing.message(models, _told()), on_choice_change=_chosen)
 
 

@@ -179,13 +179,16 @@ def _start(widget: Callable[..., Any], value: Any, options: Iterable[Any]) -> di
 def tell(key: str, value: Any) -> None:
     """Let the widget with this key show a value when it is drawn next."""
     session = st.session_state
-    if key in session and session[key] == value:
-        return  # told again, it would undo what is being typed
+    told, turn = session.get(f"told.{key}", (value, 0))
+    # Told again, it would undo what is being typed. But what was told last and is still on its way must not win.
+    if key in session and session[key] == value and (told == value or turn <= _heard()):
+        return
     # Until this turn is heard of, the browser may show what it reported last, or what it was told meanwhile.
     older = {old: turn for old, turn in session.get(f"older.{key}", {}).items() if turn > _heard()}
-    older |= {session[each]: session["turn"] for each in (key, f"told.{key}") if each in session}
+    older |= dict.fromkeys((told, session.get(key, told)), session["turn"])
+    older.pop(value, None)
     session[f"older.{key}"] = older
-    session[key] = session[f"told.{key}"] = value
+    session[key], session[f"told.{key}"] = value, (value, session["turn"])
 
 
 def is_echo(key: str) -> bool:
