@@ -50,9 +50,10 @@ class Overview:
 
 def codes(attention: Array) -> Array:
     """[…] uint16 codes of weights from 0 to 1: 0.0037 → 37, 0.037 → 127."""
-    fine = np.rint(attention * np.float32(10_000))
-    coarse = np.rint(attention * np.float32(1_000)) + (FINE - 10)
-    return np.where(fine < FINE, fine, coarse).astype(np.uint16)
+    fine = np.rint(attention * np.float32(10_000)).astype(np.uint16)
+    coarse = np.rint(attention * np.float32(1_000)).astype(np.uint16)
+    coarse += FINE - 10
+    return np.where(fine < FINE, fine, coarse)
 
 
 def weights(code: Array) -> Array:

@@ -51,7 +51,7 @@ view = state.get("attention_view")
 if view != "all":
     explorer.leave()
 if view == "all":
-    explorer.show(columns())
+    explorer.show(list(columns()))
 elif view == "maps":
     for column in columns():
         with column:

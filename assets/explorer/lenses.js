@@ -23,10 +23,10 @@ function matrixOfHead(model, layer, head, lens) {
 // ---- weights: raw, norm-weighted, rollout; of one head, or mean or maximum over the heads of a layer
 
 function combined(model, layer, head, lens) {
-  if (lens.weights === "rollout") return rolledOut(model, layer);
-  if (lens.over === "one") return weighed(model, layer, head, lens.weights);
+  if (lens.weights !== "rollout" && lens.over === "one") return weighed(model, layer, head, lens.weights);
   [...prepare(model, layer, lens)];
-  return model.cache.get(nameOf(layer, lens)) ?? null;
+  const kept = lens.weights === "rollout" ? model.rollout?.[layer] : model.cache.get(nameOf(layer, lens));
+  return kept?.slice() ?? null; // what is shown is changed by other lenses
 }
 
 function nameOf(layer, { weights, over }) {
@@ -70,12 +70,8 @@ function weighed(model, layer, head, kind) {
   return weights;
 }
 
-// Rollout (Abnar and Zuidema 2020): R_l = Ā_l R_{l−1}, Ā = rownorm(mean over heads + I). Null until `roll` is through.
-function rolledOut(model, layer) {
-  return model.rollout?.[layer] ?? null;
-}
-
-// Rolls all layers out, a few rows at a step, so that no frame waits for it.
+// Rollout (Abnar and Zuidema 2020): R_l = Ā_l R_{l−1}, Ā = rownorm(mean over heads + I). All layers, a few rows at a
+// step, so that no frame waits for it.
 function* roll(model) {
   const tokens = model.tokens.length;
   const done = [];
@@ -131,7 +127,7 @@ function units(model, words) {
 
 // Columns are summed and rows averaged (Clark et al. 2019, §2).
 function merge(weights, tokens, rows, columns) {
-  if (rows.length === tokens && columns.length === tokens) return weights.slice(); // each unit is a token
+  if (rows.length === tokens && columns.length === tokens) return weights; // each unit is a token
   const values = new Float32Array(rows.length * columns.length);
   rows.forEach((row, r) => {
     const share = 1 / row.tokens.length;

@@ -53,15 +53,20 @@ function shrink(values, rows, columns, most) {
   const width = Math.min(columns, most);
   if (height === rows && width === columns) return { values, width };
   const small = new Float32Array(height * width);
+  const [blocksDown, blocksAcross] = [blocks(rows, height), blocks(columns, width)];
   for (let row = 0; row < rows; row++) {
-    const into = Math.floor(((row + 1) * height - 1) / rows) * width;
     for (let column = 0; column < columns; column++) {
-      const cell = into + Math.floor(((column + 1) * width - 1) / columns);
+      const cell = blocksDown[row] * width + blocksAcross[column];
       const value = values[row * columns + column];
       if (value > small[cell]) small[cell] = value;
     }
   }
   return { values: small, width };
+}
+
+// Which of some blocks, as even as can be, each place of a line lies in.
+function blocks(places, count) {
+  return Uint16Array.from({ length: places }, (_, place) => Math.floor(((place + 1) * count - 1) / places));
 }
 
 const blotter = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true }); // a new one takes long

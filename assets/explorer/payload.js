@@ -13,8 +13,10 @@ async function unpack(bytes) {
 }
 
 async function inflate(bytes) {
-  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
-  return new Uint8Array(await new Response(stream).arrayBuffer());
+  const stream = new DecompressionStream("deflate");
+  const writer = stream.writable.getWriter();
+  writer.write(bytes).then(() => writer.close());
+  return new Uint8Array(await new Response(stream.readable).arrayBuffer());
 }
 
 // The body: the lengths of values [layer, head, token], the large codes of every block, then its small ones.

@@ -1,6 +1,6 @@
 """The attention explorer: a component that draws in the browser, and what it tells of the choices made there."""
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,14 +28,11 @@ def program() -> str:
 _explorer = st.components.v2.component("explorer", js=program(), css=prose.asset("explorer/explorer.css"))
 
 
-def show(columns: Iterator[Column]) -> None:
+def show(columns: Sequence[Column]) -> None:
     """All heads of all layers of the models that have read the text; everything else happens in the browser."""
-    if state.get("show") == "both" and state.get("text").strip():
-        traces.pack_ahead("b")
-    there = list(columns)
-    if not there:
+    if not columns:
         return
-    models = [traces.packed(column.side) for column in there]
+    models = [traces.packed(column.side) for column in columns]
     _explorer(key=KEY, data=packing.message(models, _told()), on_choice_change=_chosen)
 
 

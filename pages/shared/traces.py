@@ -3,7 +3,6 @@
 import gc
 import threading
 from collections.abc import Callable, Hashable
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import streamlit as st
@@ -22,13 +21,11 @@ if TYPE_CHECKING:
     from encoder.models import Model
 
 Kind = TypeVar("Kind", Trace, Places, Packed, Overview)
-Question = tuple[str, str, str, str | None, int]  # model, device, text, second sentence, most tokens
 
 CACHE_BYTES = 640 * 2**20  # one trace of BERT base at 512 tokens takes about 450 MB, of MiniLM at 16 tokens 2 MB
 READINGS = 240  # enough for what thirty learners look at; a short one that was let go is made again in milliseconds
 MODELS = 8  # kept in memory at once
 READING = threading.BoundedSemaphore(2)  # readings at once: thirty long ones would take 13 GB and be no faster
-AHEAD = ThreadPoolExecutor(2, "ahead")
 
 
 @st.cache_resource(show_spinner=False)
@@ -94,13 +91,12 @@ def places(side: Side, space: Space) -> Places:
 
 def packed(side: Side) -> Packed:
     """All attention of the reading, for the browser; of a long text only the layer chosen. Raises ModelError."""
-    return _packed(side, _question(side), state.get(state.sided("layer", side)))
-
-
-def pack_ahead(side: Side) -> None:
-    """Begin with what `packed` will be asked for, beside this thread, if the model is there: both then read at once."""
-    if is_loaded(side):
-        AHEAD.submit(_packed, side, _question(side), state.get(state.sided("layer", side)))
+    read, question = trace(side), (side, *_question(side))
+    if packing.is_whole(read):
+        return _once(Packed, (*question, "packed"), lambda: _in_turn(packing.pack, side, read, 0))
+    layer = min(state.get(state.sided("layer", side)), read.model.layers) - 1
+    seen = _once(Overview, (*question, "overview"), lambda: _in_turn(packing.overview, read))
+    return _once(Packed, (*question, layer), lambda: _in_turn(packing.pack, side, read, layer, seen))
 
 
 def ready(side: Side) -> Trace | None:
@@ -116,23 +112,14 @@ def _once(kind: type[Kind], key: Hashable, make: Callable[[], Kind]) -> Kind:
     return value
 
 
-def _question(side: Side) -> Question:
-    """Everything that a trace depends on."""
+def _question(side: Side) -> tuple[str, str, str, str | None, int]:
+    """Everything that a trace depends on: model, device, text, second sentence, most tokens."""
     pair = state.get("pair")
     return entry(side).name, device(), state.get("text"), pair if pair.strip() else None, state.get("limit")
 
 
 def _wishes() -> tuple[bool, bool]:
     return state.get("words"), state.get("hide")
-
-
-def _packed(side: Side, question: Question, layer: int) -> Packed:
-    read = _once(Trace, question, lambda: _read(*question))
-    if packing.is_whole(read):
-        return _once(Packed, (side, *question, "packed"), lambda: _in_turn(packing.pack, side, read, 0))
-    layer = min(layer, read.model.layers) - 1
-    seen = _once(Overview, (side, *question, "overview"), lambda: _in_turn(packing.overview, read))
-    return _once(Packed, (side, *question, layer), lambda: _in_turn(packing.pack, side, read, layer, seen))
 
 
 def _read(name: str, where: str, text: str, pair: str | None, limit: int) -> Trace:
