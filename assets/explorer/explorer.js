@@ -227,7 +227,7 @@ class Explorer {
         if (performance.now() >= until) return;
       }
     }
-    this.rest();
+    if (!this.due.size) this.rest(); // a rollout that is through makes its pictures due
   }
 
   rest() {
