@@ -60,6 +60,16 @@ WORDS = ("The", "dendrochronologist", "sat", "down.")
 HOSTILE = ("</script><script>window.hacked=1</script>", "<img/src=x/onerror='window.hacked=1'>", "]]>--><!--")
 OF_WORDS = "a model of words"
 
+# Remembers what is written onto canvases: [words, colour, class of the canvas].
+WRITTEN = """
+  const write = CanvasRenderingContext2D.prototype.fillText;
+  window.written = [];
+  CanvasRenderingContext2D.prototype.fillText = function (words, ...where) {
+    window.written.push([words, this.fillStyle, this.canvas.className]);
+    return write.call(this, words, ...where);
+  };
+"""
+
 
 @pytest.fixture(scope="module")
 def of_words(models_folder):
@@ -174,13 +184,19 @@ def test_pointing_at_a_label_of_the_map_marks_its_row_or_column(visitor, minilm)
 
 
 def test_the_pictures_follow_the_theme_when_it_changes(visitor, minilm):
-    page = explore(visitor(), TEXT, **APART, pins=1, pins_b=1, show="b")
+    guest = visitor()
+    guest.context.add_init_script(WRITTEN)
+    page = explore(guest, TEXT, **APART, pins=1, pins_b=1, show="b")
     light, attention = paper(page), told(minilm.trace(TEXT)).layers[4].attention[10]
     large = explorer(page, "b").locator("canvas.large")
     with redrawn(page, large), redrawn(page, explorer(page, "b").locator("canvas.heads")):
         page.emulate_media(color_scheme="dark")
     drawn(page)
     assert sum(paper(page)) < sum(light) / 2
+    ink = page.locator(".explorer").evaluate("frame => getComputedStyle(frame).color.replaceAll(' ', '')")
+    page.wait_for_function(
+        "ink => written.at(-1)?.[1] !== undefined && written.some(([, colour]) => colour === ink)", arg=channels(ink)
+    )
     cells, grid = list(np.ndindex(attention.shape)), grid_of(page, "b", len(attention))
     seen = pixels(large, [grid.inside(*cell) for cell in cells])
     assert seen == [colour(attention[cell], INK["b"], paper(page)) for cell in cells]
@@ -189,21 +205,14 @@ def test_the_pictures_follow_the_theme_when_it_changes(visitor, minilm):
 @pytest.mark.parametrize("phone", [False, True], ids=["projector", "phone"])
 def test_every_thumbnail_names_its_head_and_what_it_does(visitor, minilm, phone):
     guest = visitor(phone=phone)
-    guest.context.add_init_script("""
-      const write = CanvasRenderingContext2D.prototype.fillText;
-      window.written = [];
-      CanvasRenderingContext2D.prototype.fillText = function (words, ...where) {
-        if (this.canvas.matches?.(".heads")) window.written.push(words);
-        return write.call(this, words, ...where);
-      };
-    """)
+    guest.context.add_init_script(WRITTEN)
     page = explore(guest, TEXT, show="b")
     short = ["prev", "next", "self", "spec", "punct", "same", "broad"]
     signs = dict(zip(ROLES, ["←", "→", "↓", "[]", ".,", "=", "○"] if phone else short, strict=True))
     of_heads = [role for layer in roles(minilm.trace(TEXT)) for role in layer]
     wanted = [f"{place % 12 + 1} {signs.get(role, '')}" for place, role in enumerate(of_heads)]
     assert len(set(of_heads) - {""}) > 2
-    names = page.evaluate("written")[-72:]
+    names = page.evaluate("written.filter(([, , where]) => where === 'heads').map(([words]) => words)")[-72:]
     assert [name.replace(" ", "") for name in names] == [name.replace(" ", "") for name in wanted]
 
 
@@ -411,6 +420,74 @@ def test_the_server_hears_of_the_layer_only_when_playing_stops(visitor):
     assert len(heard) == before
     press(page, "Space")
     page.wait_for_url(lambda url: int(asked(url).get("layer", 1)) >= 3)
+
+
+def test_what_is_picked_while_playing_is_in_the_address_at_once(visitor):
+    page = explore(visitor(), TEXT)
+    page.locator(".explorer").focus()
+    press(page, "Space")
+    expect_at(page, "b", 2, 1)
+    explorer(page, "b").locator(".token").nth(3).click()
+    page.wait_for_url(lambda url: asked(url).get("pins_b") == "4")
+
+
+def test_of_a_long_text_layers_come_while_it_plays_and_keys_go_on_working(visitor):
+    page = explore(visitor(), LONG * 5, show="b", limit=400)
+    explorer(page, "b").locator(".token").nth(3).click()
+    for layer in (2, 3):
+        press(page, "ArrowDown")
+        expect_at(page, "b", layer, 1)
+        expect(page.locator("canvas.large")).to_be_visible()
+    press(page, "Space")
+    for layer in (4, 5):
+        expect_at(page, "b", layer, 1)
+        expect(page.locator("canvas.large")).to_be_visible()
+
+
+def test_where_the_pointer_rests_the_number_follows_the_layer(visitor, minilm):
+    page = explore(visitor(), TEXT, **APART, pins=1, pins_b=1, show="b")
+    layers, names = told(minilm.trace(TEXT)).layers, labels(minilm.trace(TEXT))
+    hover(page, "b", *grid_of(page, "b", len(names)).inside(3, 7))
+    page.locator(".explorer").focus()
+    for layer in (5, 4):
+        press(page, "ArrowDown" if layer == 5 else "ArrowUp")
+        expect(said(page, "b")).to_have_text(
+            f"from {names[3]} to {names[7]}: {digits(layers[layer].attention[10, 3, 7])}"
+        )
+
+
+def test_on_a_phone_a_touched_cell_tells_its_weight(visitor, minilm):
+    page = explore(visitor(phone=True), TEXT, pins=1, pins_b=1)
+    attention, names = told(minilm.trace(TEXT)).layers[0].attention[0], labels(minilm.trace(TEXT))
+    x, y = grid_of(page, "b", len(names)).inside(3, 7)
+    explorer(page, "b").locator("canvas.large").tap(position={"x": x, "y": y})
+    expect(said(page, "b")).to_have_text(f"[CLS] + ##dro, summed · from ##dro to sat: {digits(attention[3, 7])}")
+
+
+def test_the_other_side_tells_its_own_weight_between_the_same_words(visitor, of_words, minilm):
+    page = explore(visitor(), TEXT, a=OF_WORDS, pins=1, pins_b=1)
+    attention = told(minilm.trace(TEXT)).layers[0].attention[0].astype(np.float64)
+    hover(page, "a", *grid_of(page, "a", 6).inside(2, 1))
+    summed = f"≈ {attention[2:7, 1].sum():.2f}"
+    expect(said(page, "b")).to_have_text(f"from den + ##dro + ##ch + ##ron + ##ologist to the: {summed}")
+
+
+def test_a_pointer_that_moves_before_the_new_picture_is_there_harms_nothing(visitor):
+    guest = visitor()
+    page = explore(guest, TEXT)
+    for layout in ("lines", "map", "flat"):
+        page.locator(".explorer").evaluate(
+            """(frame, layout) => {
+              const select = frame.querySelector("[name=layout]");
+              select.value = layout;
+              select.dispatchEvent(new Event("change"));
+              const move = () => new PointerEvent("pointermove", { pointerType: "mouse" });
+              for (const canvas of frame.querySelectorAll("canvas.large")) canvas.dispatchEvent(move());
+            }""",
+            layout,
+        )
+        drawn(page)
+    assert guest.complaints == []
 
 
 def test_keys_with_alt_control_or_command_are_the_browsers_own(visitor):
@@ -653,8 +730,25 @@ def test_another_text_lets_go_of_the_picked_tokens_here_and_in_the_address(visit
     settle(page)
     expect(picked(page, "b")).to_have_text(["##dro"])
     type_text(page, SHORT)
-    page.wait_for_url(lambda url: asked(url) == {"text": SHORT, "show": "b", "layer": "2", "pins": "4", "token": "4"})
+    page.wait_for_url(lambda url: asked(url) == {"text": SHORT, "show": "b", "layer": "2", "token": "4"})
     expect(picked(page, "b")).to_have_count(0)
+
+
+def test_back_and_forward_lead_through_texts_with_their_own_pins(visitor):
+    page = explore(visitor(), SHORT)
+    explorer(page, "b").locator(".token").nth(1).click()
+    page.wait_for_url(lambda url: asked(url).get("pins") == "2")
+    type_text(page, TEXT)
+    page.wait_for_url(lambda url: asked(url).get("text") == TEXT and "pins" not in asked(url))
+    drawn(page)
+    page.mouse.move(5, 5)
+    expect(picked(page, "b")).to_have_count(0)
+    for step, text, pins in ((page.go_back, SHORT, ["dogs"]), (page.go_forward, TEXT, [])):
+        step()
+        page.wait_for_url(lambda url, text=text: asked(url).get("text") == text)
+        drawn(page)
+        expect(picked(page, "b")).to_have_text(pins)
+        assert ("pins" in asked(page.url)) == bool(pins)
 
 
 def test_two_tabs_with_different_texts_do_not_mix(visitor, minilm):
@@ -740,6 +834,17 @@ def test_the_png_is_twice_as_large_and_has_the_same_colours(visitor, minilm):
         assert picture.getpixel((2 * x, 2 * (y + 24))) == colour(attention[cell], INK["b"], (255, 255, 255))
 
 
+def test_titles_in_saved_pictures_do_not_run_into_each_other(visitor):
+    page = explore(visitor(), "Hi", over="max", weights="norm")
+    drawing = ElementTree.fromstring(save(page, "SVG").read_text())
+    groups = [group.get("transform") for group in drawing.iter("{http://www.w3.org/2000/svg}g")]
+    second = float(re.search(r"translate\((\S+) ", groups[1])[1])
+    titles = [text.text for text in drawing.iter("{http://www.w3.org/2000/svg}text") if text.get("font-size") == "13"]
+    assert titles[0].endswith("maximum of its heads, norm-weighted")
+    assert second > 5 * len(titles[0])  # letters of 13 pixels are wider than that
+    assert float(drawing.get("width")) > second + 5 * len(titles[1])
+
+
 def test_the_html_file_draws_and_answers_without_any_network(visitor, browser, tmp_path, minilm):
     page = explore(visitor(), TEXT, pair=PAIR, **APART, pins=1, pins_b=1)
     file = save(page, "HTML, works offline")
@@ -758,7 +863,11 @@ def test_the_html_file_draws_and_answers_without_any_network(visitor, browser, t
         attention, grid = trace.layers[4].attention[10], grid_of(copy, "b", len(trace.tokens))
         for row, column in ((0, 0), (2, 5), (9, 1)):
             hover(copy, "b", *grid.inside(row, column))
-            words = f"from {labels(trace)[row]} to {labels(trace)[column]}: {digits(attention[row, column])}"
+            names = [
+                label + (f" ({i + 1})" if labels(trace).count(label) > 1 else "")
+                for i, label in enumerate(labels(trace))
+            ]
+            words = f"from {names[row]} to {names[column]}: {digits(attention[row, column])}"
             expect(said(copy, "b")).to_have_text(words)
             seen = pixels(explorer(copy, "b").locator("canvas.large"), [grid.inside(row, column)])
             assert seen == [colour(told(trace).layers[4].attention[10][row, column], INK["b"], paper(copy))]
@@ -952,6 +1061,11 @@ def colour(weight, ink, paper):
     """From the paper to the ink, as far as the root of the weight, in 255 steps."""
     way = math.floor(255 * math.sqrt(weight) + 0.5) / 255
     return tuple(math.floor(low + (high - low) * way + 0.5) for low, high in zip(paper, ink, strict=True))
+
+
+def channels(colour):
+    """A colour of CSS as canvases tell it."""
+    return "#{:02x}{:02x}{:02x}".format(*map(int, re.findall(r"\d+", colour)[:3]))
 
 
 def digits(weight):

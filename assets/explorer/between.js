@@ -12,7 +12,7 @@ class Between {
   }
 
   title() {
-    return "Left − right";
+    return this.explorer.sides.map((side) => side.title()).join("  −  ");
   }
 
   clear() {

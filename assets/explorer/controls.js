@@ -36,11 +36,11 @@ function tick(label, name, explorer) {
   return element("label", { className: "control tick" }, box, element("span", { textContent: label }));
 }
 
-function slide(label, name, low, explorer) {
+function slide(label, name, low, explorer, title = "") {
   const range = element("input", { type: "range", min: low, max: 100, name, "aria-label": label });
   const value = element("output", { name: `${name}-shown` });
   range.oninput = () => explorer.set({ [name]: Number(range.value) });
-  return element("label", { className: "control" }, element("span", { textContent: label }), range, value);
+  return element("label", { className: "control", title }, element("span", { textContent: label }), range, value);
 }
 
 // On a phone there is no Shift: while this is ticked, a tap on a small map adds its head to the lines.
@@ -72,7 +72,7 @@ function controls(explorer) {
     adds(explorer),
     slide("Top share", "top", 1, explorer),
     choose("Sort heads by", "sort", sorts, explorer),
-    slide("At least", "least", 0, explorer),
+    slide("At least", "least", 0, explorer, "Heads with less of the measure fade. Of a distance: with less than this share of the longest."),
     element(
       "details",
       { className: "save" },
@@ -99,6 +99,7 @@ function mirror(bar, explorer) {
   hide("least", choice.sort === "grid");
   const alone = choice.layout === "map" || choice.over !== "one" || choice.weights === "rollout";
   bar.querySelector(".adds").hidden = alone;
+  bar.querySelector("[name=over]").disabled = choice.weights === "rollout"; // it is of all heads
   explorer.adding = !alone && bar.querySelector(".adds input").checked;
 }
 

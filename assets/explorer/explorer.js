@@ -3,6 +3,7 @@
 
 const SETTLED = 300; // milliseconds
 const ON_ITS_WAY = 150; // milliseconds until Streamlit has sent what it was told
+const MOVES = /^(layer|head|over|weights|renorm|top)/; // choices that change numbers only, not whose they are
 const BEAT = 700; // milliseconds a layer while playing
 const SLICE = 6; // milliseconds a frame for drawing, so that no frame of the page is late
 const FIRST = 40; // the same for the first picture of a new text, which everybody waits for
@@ -20,7 +21,7 @@ class Explorer {
     this.hover = null; // { side, row, column }: units, either may be null
     this.frame = element("div", { className: "explorer", tabIndex: 0, role: "group", ariaLabel: "Attention of all heads" });
     this.frame.onkeydown = (event) => pressed(this, event);
-    this.frame.ontransitionrun = (event) => event.target === this.frame && this.measure(); // the theme has changed
+    this.frame.ontransitionend = (event) => event.target === this.frame && this.measure(); // the theme has changed
     root.append(this.frame);
     this.observer = new ResizeObserver(() => this.measure());
     this.observer.observe(this.frame);
@@ -34,7 +35,7 @@ class Explorer {
     if (this.bytes && sameBytes(bytes, this.bytes)) return;
     const header = await unpack(bytes);
     if (turn !== this.turn) return;
-    const [before, sides] = [this.choice, this.sides ?? []];
+    for (const model of header.models) this.unpin(model);
     const told = JSON.stringify(header.choice);
     if (told !== this.told) this.choice = choice ?? this.agreed(header.choice);
     Object.assign(this, { bytes, header, told, models: header.models, hover: null });
@@ -43,9 +44,10 @@ class Explorer {
     this.later = new Map(); // the same of atlases and rollouts, which give way
     if (!this.bar) this.furnish();
     this.between.clear();
+    const focused = this.room.contains(this.frame.getRootNode().activeElement);
     this.room.replaceChildren(...this.sides.map(({ box }) => box));
+    if (focused) this.frame.focus({ preventScroll: true });
     this.frame.dataset.ready = String(turn);
-    this.unpin(before, sides);
     this.measure();
     this.drawDue(FIRST);
   }
@@ -58,14 +60,10 @@ class Explorer {
     return { ...choice, ...Object.fromEntries(newer.map((name) => [name, this.choice[name]])) };
   }
 
-  // Another text has other tokens: a side's pins, unless they came with it, mean nothing there.
-  unpin(before, sides) {
-    const changed = this.sides.filter(({ letter, model }) => {
-      const old = sides.find((side) => side.letter === letter);
-      return old && old.model.tokens.join("\n") !== model.tokens.join("\n");
-    });
-    const names = changed.map((side) => side.name("pins")).filter((name) => this.choice[name] && this.choice[name] === before[name]);
-    if (names.length) this.set(Object.fromEntries(names.map((name) => [name, ""])));
+  // Another text has other tokens: pins that the server has not heard of yet mean nothing there.
+  unpin(model) {
+    const side = this.sides?.find(({ letter }) => letter === model.side);
+    if (side && side.model.tokens.join("\n") !== model.tokens.join("\n")) delete this.mine[side.name("pins")];
   }
 
   // Its page is gone.
@@ -93,12 +91,15 @@ class Explorer {
 
   set(changes) {
     Object.assign(this.choice, changes);
-    for (const name of Object.keys(changes)) this.mine[name] = this.reports + 1;
-    this.hover = null;
+    const names = Object.keys(changes);
+    for (const name of names) this.mine[name] = this.reports + 1;
+    if (!names.every((name) => MOVES.test(name))) this.hover = null; // what was pointed at may be gone
+    for (const side of this.sides) side.tapped = null;
     this.paint();
+    const plays = this.playing && names.every((name) => name.startsWith("layer"));
+    if (plays && this.allHere) return;
     clearTimeout(this.timer);
-    const plays = this.playing && Object.keys(changes).every((name) => name.startsWith("layer"));
-    if (!plays) this.timer = setTimeout(() => this.tell(), SETTLED);
+    this.timer = setTimeout(() => this.tell(), SETTLED);
   }
 
   // Only what has changed: what has changed elsewhere meanwhile stays so. But all that the server may not have heard:
@@ -149,7 +150,7 @@ class Explorer {
       this.playing = null;
       this.tell();
     } else {
-      this.playing = setInterval(() => this.step(1, 0), BEAT);
+      this.playing = setInterval(() => (this.allHere || !this.report) && this.step(1, 0), BEAT);
     }
   }
 
@@ -198,6 +199,11 @@ class Explorer {
     this.width = this.frame.clientWidth;
     for (const side of this.sides) side.width = side.box.clientWidth;
     this.paint();
+  }
+
+  // Of long texts the weights of a layer come when it is asked for.
+  get allHere() {
+    return this.sides.every(({ model, layer }) => isHere(model, layer));
   }
 
   // Both large pictures become one: left − right.
@@ -283,7 +289,7 @@ class Explorer {
     } else {
       const drawn = this.between.shown ? [this.between] : this.sides.filter(({ shown }) => shown);
       if (!drawn.length) return; // the caption says why there is nothing yet
-      const sizes = drawn.map(({ at }) => [at.width, at.height + 24]);
+      const sizes = drawn.map((one) => [Math.max(one.at.width, 16 + widthOf(one.title(), 13)), one.at.height + 24]);
       const width = sizes.reduce((sum, [w]) => sum + w + 16, 0);
       const height = Math.max(...sizes.map(([, h]) => h));
       const svg = kind === "svg" ? new SvgPen(width, height, theme) : null;

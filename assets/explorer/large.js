@@ -93,6 +93,8 @@ function drawLines(pen, drawn, at, theme, only) {
   const slanted = at.step < 40 ? 55 : 0;
   rows.forEach((unit, i) => write(unit, i, at.near + (at.flat ? -10 : -6), at.flat ? (slanted ? "right" : "center") : "right", at.flat ? slanted : 0));
   columns.forEach((unit, i) => write(unit, i, at.far + (at.flat ? 10 : 6), at.flat ? (slanted ? "left" : "center") : "left", at.flat ? slanted : 0));
+  const none = drawn.every(({ matrix }) => matrix.values.every((weight) => Math.abs(weight) < LEAST));
+  if (none) pen.text("No weight reaches 0.01: no line.", at.flat ? at.start : at.near, at.top + (at.flat ? 170 : 12), { colour: ink });
   for (const { matrix, colour } of drawn) {
     const bins = Array.from({ length: 10 }, () => []); // lines of about the same weight are drawn in one go
     matrix.values.forEach((weight, i) => {

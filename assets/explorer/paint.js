@@ -93,6 +93,12 @@ function sheetOf(canvas, width, height, sharp = devicePixelRatio) {
   return pen;
 }
 
+// Pixels that words take, in letters of a size.
+function widthOf(words, size) {
+  blotter.font = FONT.replace(/^[\d.]+px/, `${size}px`);
+  return blotter.measureText(words).width;
+}
+
 class CanvasPen {
   constructor(context, theme) {
     Object.assign(this, { context, font: theme.font });

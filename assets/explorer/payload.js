@@ -76,6 +76,6 @@ function weightsOf(model, layer, head) {
 // A weight as it is written everywhere: three digits, four below 0.01. Exactly the server's number, rounded. What is not
 // `sure`, as it was computed from rounded ones, says so.
 function digits(weight, sure = true) {
-  if (!sure) return `≈ ${weight.toFixed(2)}`;
+  if (!sure) return `≈ ${weight.toFixed(2).replace(/^-0\.00$/, "0.00").replace("-", "−")}`;
   return weight < 0.00995 ? weight.toFixed(4) : weight.toFixed(3);
 }

@@ -16,7 +16,7 @@ function csvOf(shown) {
       const [row, column] = [Math.floor(i / matrix.columns.length), i % matrix.columns.length];
       const [from, to] = [matrix.rows[row], matrix.columns[column]];
       const numbers = [from.tokens[0] + 1, cell(from.label), to.tokens[0] + 1, cell(to.label)];
-      lines.push([cell(model), layer, head, ...numbers, matrix.sure ? digits(weight) : weight.toFixed(4), matrix.sure].join(","));
+      lines.push([cell(model), layer, head, ...numbers, matrix.sure ? digits(weight) : weight.toFixed(4).replace(/^-0\.0000$/, "0.0000"), matrix.sure].join(","));
     });
   }
   return `\ufeff${lines.join("\r\n")}\r\n`;

@@ -23,8 +23,8 @@ class Side {
       this.sentence,
       element("div", { className: "atlas" }, this.canvas.atlas, this.rings, ...(model.all ? [] : [element("p", { className: "note", textContent: PLAIN })])),
       this.heading,
-      this.stage,
       this.caption,
+      this.stage,
       this.list,
     );
     this.listen();
@@ -79,9 +79,9 @@ class Side {
     const shown = matrix(model, this.layer, this.head, choice);
     const lines = choice.layout === "map" || !shown ? [] : yield* this.layersOfLines(shown, theme);
     yield;
-    Object.assign(this, { shown, lines });
-    const map = choice.layout === "map";
-    if (shown) this.at = map ? mapGeometry(shown, width) : linesGeometry(shown, width, choice.layout === "flat", lines.length);
+    const { layout } = choice;
+    Object.assign(this, { shown, lines, layout });
+    if (shown) this.at = layout === "map" ? mapGeometry(shown, width) : linesGeometry(shown, width, layout === "flat", lines.length);
     this.stage.hidden = apart || !shown;
     this.drawLarge();
     yield;
@@ -114,7 +114,7 @@ class Side {
   }
 
   drawWith(pen, theme) {
-    if (this.choice.layout === "map") {
+    if (this.layout === "map") {
       const ramp = rampTo(theme.paper, SIDE[this.letter]);
       drawMap(pen, this.shown, this.at, theme, (value) => ramp[shade(value)]);
       return;
@@ -204,6 +204,8 @@ class Side {
     if (key === this.chipped) return;
     this.chipped = key;
     const all = sides(model, { ...choice, part: "all" }).rows;
+    const labels = all.map(({ label }) => label);
+    this.repeated = new Set(labels.filter((label, i) => labels.indexOf(label) < i));
     this.chipOf = new Map(
       all.map((unit) => {
         const chip = element("button", { type: "button", className: unit.special ? "token special" : "token" });
@@ -224,7 +226,7 @@ class Side {
       Object.assign(made.style, { left: `${left}px`, top: `${top}px`, width: `${width}px`, height: `${height}px` });
       marks.push(made);
     };
-    if (this.choice.layout === "map" && !this.stage.hidden) {
+    if (this.layout === "map" && !this.stage.hidden) {
       const across = at.cell * this.shown.columns.length;
       const down = at.cell * this.shown.rows.length;
       const hover = this.explorer.hover;
@@ -237,27 +239,36 @@ class Side {
   }
 
   say(picked, [rows, to], [columns, from]) {
-    const { hover } = this.explorer;
     const { shown } = this;
-    this.caption.textContent = "";
-    if (hover?.side === this && hover.row && hover.column) {
-      const weight = shown.values[shown.rows.indexOf(hover.row) * shown.columns.length + shown.columns.indexOf(hover.column)];
-      this.caption.textContent = `from ${hover.row.label} to ${hover.column.label}: ${digits(weight, shown.sure)}`;
-    } else if (!picked.size) {
-      this.caption.textContent = "Point at a token, or pick some: their numbers appear here.";
-    } else {
-      const names = [...picked].map(({ label }) => label);
-      this.caption.textContent = names.length > 1 ? `${names.slice(0, 6).join(" + ")}${names.length > 6 ? " + …" : ""}, summed` : names[0];
-    }
+    const { hover } = this.explorer;
+    const cell = this.tapped?.row && this.tapped.column && !hover ? ` · ${this.cell([this.tapped.row], [this.tapped.column])}` : "";
+    if (hover?.row && hover.column) this.caption.textContent = this.cell([...rows], [...columns]);
+    else if (!picked.size) this.caption.textContent = "Point at a token, or pick some: their numbers appear here.";
+    else this.caption.textContent = `${this.named([...picked])}${picked.size > 1 ? ", summed" : ""}${cell}`;
     const list = (title, sums, units, of) => {
       const sure = shown.sure && of.size < 2; // a sum of rounded numbers is not
       const items = strongest(sums, units).map(({ unit, weight }) =>
-        element("li", {}, element("bdi", { textContent: unit.label }), element("span", { textContent: digits(weight, sure) })),
+        element("li", {}, element("bdi", { textContent: this.named([unit]) }), element("span", { textContent: digits(weight, sure) })),
       );
       return element("div", {}, element("b", { textContent: title }), element("ol", {}, ...items));
     };
     this.list.replaceChildren();
     if (picked.size) this.list.append(list("reads", to, shown.columns, rows), list("is read by", from, shown.rows, columns));
+  }
+
+  // The weight from some units to some others, in words. On the side that is not pointed at there may be none of them.
+  cell(rows, columns) {
+    const { shown } = this;
+    if (!rows.length || !columns.length) return "";
+    const weights = rows.flatMap((row) => columns.map((column) => shown.values[shown.rows.indexOf(row) * shown.columns.length + shown.columns.indexOf(column)]));
+    const sum = weights.reduce((all, weight) => all + weight, 0);
+    return `from ${this.named(rows)} to ${this.named(columns)}: ${digits(sum, shown.sure && weights.length === 1)}`;
+  }
+
+  // Units by their labels; one that is there more than once by its place too.
+  named(units) {
+    const names = units.slice(0, 6).map(({ label, tokens }) => (this.repeated.has(label) ? `${label} (${tokens[0] + 1})` : label));
+    return `${names.join(" + ")}${units.length > 6 ? " + …" : ""}`;
   }
 
   // ---- pointer and touch
@@ -275,10 +286,11 @@ class Side {
       if (found) event.shiftKey || event.ctrlKey || this.explorer.adding ? this.add(found) : this.go(found);
     };
     large.onpointermove = (event) => this.explorer.point(this.under(...place(event)));
-    large.onpointerleave = (event) => event.pointerType === "mouse" && this.explorer.point(null);
+    large.onpointerleave = large.onpointercancel = () => this.explorer.point(null);
     large.onclick = (event) => {
       const found = this.under(...place(event));
       if (found) this.explorer.pin(this, found.row ?? found.column);
+      if (event.pointerType !== "mouse") this.tapped = found; // a finger does not hover: its cell is told with what it picked
     };
   }
 
@@ -303,7 +315,7 @@ class Side {
   under(x, y) {
     const { at, shown } = this;
     if (!shown) return null;
-    if (this.choice.layout === "map") {
+    if (this.layout === "map") {
       const cell = cellAt(shown, at, x, y);
       if (!cell) return null;
       const [row, column] = [cell.row === null ? null : shown.rows[cell.row], cell.column === null ? null : shown.columns[cell.column]];

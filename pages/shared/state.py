@@ -112,6 +112,7 @@ def get(name: str) -> Any:
 
 def put(name: str, value: Any) -> None:
     """Choose; a choice of one column is the other's too while both move together."""
+    others = value != get(name) and name in ("text", "pair", "a", "b")
     names = [name]
     if name.removesuffix("_b") in TOGETHER and get("together"):
         names = [name.removesuffix("_b"), name.removesuffix("_b") + "_b"]
@@ -119,6 +120,8 @@ def put(name: str, value: Any) -> None:
         st.session_state[f"choice.{each}"] = value
         if each.startswith("layer"):
             _forget_neuron(each)
+    if others:
+        _let_go({"a": ["pins"], "b": ["pins_b"]}.get(name, ["pins", "pins_b"]))
     if name == "together" and value:
         _meet()
 
@@ -139,6 +142,12 @@ def _take(name: str, value: Any) -> None:
     followed = name == "pins" or (name == "pins_b" and not (get("together") and get("pins")))
     if followed and value:  # the other pages follow the leftmost token that is pinned
         put(name.replace("pins", "token"), CHOICES["token"].read(value.split(".")[0]))
+
+
+def _let_go(pins: Iterable[str]) -> None:
+    """Other tokens are there: those that were picked mean nothing any more."""
+    for name in pins:
+        st.session_state[f"choice.{name}"] = CHOICES[name].default
 
 
 def _forget_neuron(layer: str) -> None:
