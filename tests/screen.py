@@ -294,6 +294,12 @@ def labels(trace: Trace) -> list[str]:
     return [visible(token) for token in trace.tokens.text]
 
 
+def named(trace: Trace) -> list[str]:
+    """The same as the explorer's numbers name them: what is there more than once with its place."""
+    names = labels(trace)
+    return [f"{name} ({place})" if names.count(name) > 1 else name for place, name in enumerate(names, 1)]
+
+
 def pick(page: Page, name: str) -> Locator:
     """The widget of a choice."""
     return page.locator(f".st-key-pick-{name}")

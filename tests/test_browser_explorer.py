@@ -21,7 +21,7 @@ from encoder.packing import codes, is_whole, message, pack, weights
 from encoder.views import origins, whole_words, without_special
 from pages.shared import explorer as component
 from pages.shared import state
-from tests.screen import asked, explorer, labels, settle, type_text
+from tests.screen import asked, explorer, labels, named, settle, type_text
 
 pytestmark = pytest.mark.browser
 
@@ -863,10 +863,7 @@ def test_the_html_file_draws_and_answers_without_any_network(visitor, browser, t
         attention, grid = trace.layers[4].attention[10], grid_of(copy, "b", len(trace.tokens))
         for row, column in ((0, 0), (2, 5), (9, 1)):
             hover(copy, "b", *grid.inside(row, column))
-            names = [
-                label + (f" ({i + 1})" if labels(trace).count(label) > 1 else "")
-                for i, label in enumerate(labels(trace))
-            ]
+            names = named(trace)
             words = f"from {names[row]} to {names[column]}: {digits(attention[row, column])}"
             expect(said(copy, "b")).to_have_text(words)
             seen = pixels(explorer(copy, "b").locator("canvas.large"), [grid.inside(row, column)])

@@ -15,6 +15,7 @@ from tests.screen import (
     explorer,
     frames,
     labels,
+    named,
     pick,
     settle,
     unfold,
@@ -116,11 +117,11 @@ def test_hostile_tokens_stay_text_in_the_lists_and_the_detail_that_a_click_opens
 def _expect_explorer_says(page, trace):
     """Everything that the explorer writes of a token that is pointed at: its name, what it reads, a head's tooltip."""
     part = explorer(page, "a")
-    for chip, label in zip(part.locator(".sentence .token").all(), labels(trace), strict=True):
+    for chip, label in zip(part.locator(".sentence .token").all(), named(trace), strict=True):
         chip.hover()
         expect(part.locator(".caption").last).to_have_text(label)
         expect(part.locator(".numbers bdi").first).to_be_visible()
-    assert set(part.locator(".numbers bdi").all_text_contents()) <= set(labels(trace))
+    assert set(part.locator(".numbers bdi").all_text_contents()) <= set(named(trace))
     expect(part.locator(".title")).to_contain_text(NAME)
     for canvas in ("canvas.heads", "canvas.large"):
         part.locator(canvas).hover()
