@@ -1,9 +1,9 @@
-"""The command line: `python -m encoder trace "The cat sat." --model minilm --out trace.npz`."""
+"""The command line: `python -m encoder trace "The cat sat."`, and `python -m encoder pretrain books.txt --out run`."""
 
 import argparse
 import json
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,16 @@ import numpy as np
 from encoder.errors import ModelError
 from encoder.trace import Trace
 
+# Of a pretraining run: the options of these names are settings of the encoder, or of the training.
+SIZES = ("width", "layers", "heads", "ffn_width", "positions")
+
 
 def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
+    return _pretrain(options) if options.command == "pretrain" else _trace(options)
+
+
+def _trace(options: argparse.Namespace) -> int:
     from encoder.models import load  # after parsing: a wrong option should not wait for torch
 
     try:
@@ -31,6 +38,29 @@ def main(arguments: list[str] | None = None) -> int:
     print(f"{size}, {trace.seconds * 1000:.1f} ms on {trace.device} → {options.out}")
     if trace.tokens.left_out:
         print(f"{trace.tokens.left_out} more tokens did not fit.", file=sys.stderr)
+    return 0
+
+
+def _pretrain(options: argparse.Namespace) -> int:
+    from dataclasses import replace
+
+    from encoder.pretrain import PretrainConfig
+    from encoder.runs import SMALL, Orders, run
+
+    given = {name: value for name, value in vars(options).items() if value is not None}
+    training = {field.name: given[field.name] for field in fields(PretrainConfig) if field.name in given}
+    sizes = {name: given[name] for name in SIZES if name in given}
+    try:
+        encoder = replace(SMALL, **{"positions": PretrainConfig(**training).length, **sizes})
+        run(
+            Orders(
+                tuple(options.texts), tuple(options.held_out), options.out, encoder, PretrainConfig(**training),
+                options.evaluate_every, options.save_every, options.precision, options.compile,
+            )
+        )  # fmt: skip
+    except (OSError, ValueError) as error:
+        print(error, file=sys.stderr)
+        return 1
     return 0
 
 
@@ -59,7 +89,24 @@ def _parser() -> argparse.ArgumentParser:
     trace.add_argument("--device", default="cpu", choices=("cpu", "cuda", "mps"))
     trace.add_argument("--limit", type=_tokens, default=128, help="tokens to read at most (default: 128)")
     trace.add_argument("--out", type=Path, default=Path("trace.npz"))
+    _pretrain_options(commands.add_parser("pretrain", help="train an encoder from scratch to guess hidden tokens"))
     return parser
+
+
+def _pretrain_options(parser: argparse.ArgumentParser) -> None:
+    # What is not given stays as it is in PretrainConfig and SMALL, with the reasons beside it.
+    parser.add_argument("texts", nargs="+", help="text files, folders of them, or data sets of the Hugging Face Hub")
+    parser.add_argument("--held-out", nargs="*", default=[], help="texts to evaluate with")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the run; one that is there goes on")
+    for name in (*SIZES, "steps", "batch", "length", "predictable", "seed"):
+        parser.add_argument(f"--{name.replace('_', '-')}", type=int)
+    for name in ("learning_rate", "warm_up", "weight_decay", "clip", "mask_rate", "last_mask_rate"):
+        parser.add_argument(f"--{name.replace('_', '-')}", type=float)
+    parser.add_argument("--whole-words", action="store_true", default=None, help="hide all pieces of a word or none")
+    parser.add_argument("--evaluate-every", type=int, default=500, help="steps (default: 500)")
+    parser.add_argument("--save-every", type=int, default=250, help="steps (default: 250)")
+    parser.add_argument("--precision", choices=("no", "bf16"), default="no")
+    parser.add_argument("--compile", action="store_true", help="torch.compile: needs a C++ compiler")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 
-from tests.bench import crowd, engine, explorer, first_visit, memory, turns
+from tests.bench import crowd, engine, explorer, first_visit, memory, pretrain, turns
 from tests.bench.report import FILE, Row, summary, table, write
 from tests.server import ROOT
 
@@ -18,6 +18,7 @@ GROUPS: dict[str, Callable[[], Iterator[Row]]] = {
     "crowd": crowd.rows,
     "first-visit": first_visit.rows,
     "memory": memory.rows,
+    "pretrain": pretrain.rows,
 }
 
 

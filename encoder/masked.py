@@ -1,0 +1,137 @@
+"""Masked-language modelling: hide some tokens, let the encoder guess them (Devlin et al. 2019, §3.1)."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, embedding
+
+from encoder.model import Encoder
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """What masking has to know of a vocabulary."""
+
+    classify: int  # [CLS]
+    separate: int  # [SEP]
+    mask: int  # [MASK]
+    special: Tensor  # [piece] True for [CLS], [UNK] and their like: never asked for
+    continues: Tensor  # [piece] True where a word goes on
+
+    @classmethod
+    def of(cls, tokenizer: Tokenizer) -> "Pieces":
+        """Of BERT's WordPiece, or another vocabulary that names its special tokens alike and numbers without gaps."""
+        vocabulary: dict[str, int] = tokenizer.get_vocab()
+        names = sorted(vocabulary, key=vocabulary.__getitem__)
+        special = torch.tensor([name.startswith("[") and name.endswith("]") and len(name) > 2 for name in names])
+        continues = torch.tensor([name.startswith("##") for name in names])
+        return cls(vocabulary["[CLS]"], vocabulary["[SEP]"], vocabulary["[MASK]"], special, continues)
+
+
+class Masked(NamedTuple):
+    """A batch with hidden tokens: what the encoder reads, and what was there. All [batch, token]."""
+
+    ids: Tensor
+    segment: Tensor
+    asked: Tensor  # True where the encoder has to guess
+    truth: Tensor  # the ids before anything was hidden
+
+
+def hide(ids: Tensor, pieces: Pieces, rate: float, chance: torch.Generator, whole_words: bool = False) -> Masked:
+    """Ask for a share of the tokens: 80 % of them become [MASK], 10 % any piece, 10 % stay as they are.
+
+    ids: [batch, token] on the CPU, where `chance` draws; the same state of it gives the same batch. Special tokens and
+    [UNK] are never asked for. whole_words: all pieces of a word or none.
+    """
+    draws, kinds = torch.rand(ids.shape, generator=chance), torch.rand(ids.shape, generator=chance)
+    others = torch.randint(len(pieces.special), ids.shape, generator=chance)
+    if whole_words:  # all pieces of a word have one draw
+        word = (~pieces.continues[ids]).cumsum(-1) - 1  # [batch, token]
+        draws = draws.gather(-1, word.clamp(min=0))
+    asked = (draws < rate) & ~pieces.special[ids]
+    read = torch.where(asked & (kinds < 0.8), pieces.mask, ids)
+    read = torch.where(asked & (kinds >= 0.9), others, read)
+    return Masked(read, segments(ids, pieces), asked, ids)
+
+
+def segments(ids: Tensor, pieces: Pieces) -> Tensor:
+    """[batch, token] 0 up to the first [SEP], then 1, and so on in turns: the second embedding is learned too."""
+    ends = (ids == pieces.separate).long()
+    return (ends.cumsum(-1) - ends) % 2
+
+
+class PredictionHead(nn.Module):
+    """BERT's: dense, GELU, norm; then how well the result fits the embedding of every piece that can be predicted."""
+
+    ids: Tensor
+    place: Tensor
+
+    def __init__(self, width: int, vocabulary: int, ids: Tensor, norm_eps: float) -> None:
+        """ids: [choice] of the pieces that can be predicted; all others never are."""
+        super().__init__()
+        self.dense = nn.Linear(width, width)
+        self.norm = nn.LayerNorm(width, norm_eps)
+        self.bias = nn.Parameter(torch.zeros(len(ids)))
+        self.register_buffer("ids", ids)
+        place = torch.full((vocabulary,), -1)
+        place[ids] = torch.arange(len(ids))
+        self.register_buffer("place", place, persistent=False)  # [piece] which choice it is, or -1
+
+    def forward(self, hidden: Tensor, table: Tensor) -> Tensor:
+        """Logits [place, choice] of hidden states [place, model]; `table` is the token embedding, [piece, model]."""
+        guess = self.norm(nn.functional.gelu(self.dense(hidden)))
+        return guess @ embedding(self.ids, table).T + self.bias
+
+
+class MaskedLanguageModel(nn.Module):
+    """An encoder with a prediction head that shares its token embedding."""
+
+    def __init__(self, encoder: Encoder, predictable: Tensor) -> None:
+        super().__init__()
+        config = encoder.config
+        self.encoder = encoder
+        self.head = PredictionHead(config.width, config.vocabulary, predictable, config.norm_eps)
+        nn.init.xavier_uniform_(self.head.dense.weight, generator=torch.Generator().manual_seed(0))
+        nn.init.zeros_(self.head.dense.bias)
+
+    def forward(self, ids: Tensor, segment: Tensor, asked: Tensor) -> Tensor:
+        """Logits [place, choice] for the tokens that are asked for, in their order: the others cost nothing."""
+        hidden = self.encoder(ids, segment if self.encoder.config.segments else None)
+        return self.head(hidden[asked], self.encoder.embeddings.token.weight)
+
+    def loss(self, batch: Masked) -> tuple[Tensor, Tensor]:
+        """Sum of the losses, in nats, and how many there are: of the tokens asked for that can be predicted."""
+        asked = batch.asked & (self.head.place[batch.truth] >= 0)
+        logits = self(batch.ids, batch.segment, asked)
+        return cross_entropy(logits.float(), self.head.place[batch.truth[asked]], reduction="sum"), asked.sum()
+
+
+class Score(NamedTuple):
+    """How well hidden tokens were guessed."""
+
+    accuracy: float  # of all that were asked for: what cannot be predicted is wrong
+    loss: float  # nats, mean over those that can be predicted
+    perplexity: float  # exp(loss)
+    asked: int
+    predictable: float  # share of those asked for
+
+
+@torch.inference_mode()
+def score(model: MaskedLanguageModel, batches: "list[Masked]") -> Score:
+    """Guess what is hidden in held-out batches. The model should be in evaluation mode."""
+    device = model.head.bias.device
+    right = possible = asked = 0
+    loss = 0.0
+    for batch in batches:
+        batch = Masked(*(part.to(device) for part in batch))
+        logits = model(batch.ids, batch.segment, batch.asked).float()
+        truth = model.head.place[batch.truth[batch.asked]]  # [place]
+        known = truth >= 0
+        right += int((logits.argmax(-1) == truth).sum())
+        loss += float(cross_entropy(logits[known], truth[known], reduction="sum"))
+        asked, possible = asked + len(truth), possible + int(known.sum())
+    mean = loss / max(possible, 1)
+    return Score(right / max(asked, 1), mean, float(torch.tensor(mean).exp()), asked, possible / max(asked, 1))

@@ -1,0 +1,234 @@
+"""Pretraining from scratch: the same few lines on two cores of a laptop, on a GPU, or on many machines.
+
+Whatever happens in a step follows from the seed and the step's number alone: its sequences, what is hidden of them, its
+learning rate. So a run that was killed goes on from its last checkpoint as if nothing had happened, and processes that
+share a batch need not talk about it.
+"""
+
+import csv
+import json
+import math
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from encoder.masked import Masked, MaskedLanguageModel, Pieces, Score, hide, score
+from encoder.texts import Sequences
+from encoder.trace import Array
+
+HELD_OUT_SEED = 15  # what is hidden of held-out text is the same in every evaluation of every run
+
+
+@dataclass(frozen=True)
+class PretrainConfig:
+    """How to train. Every default is what the shipped checkpoint was made with."""
+
+    steps: int = 12_000
+    batch: int = 32  # sequences a step, of all processes together
+    length: int = 128  # tokens of a sequence
+    learning_rate: float = 1.5e-3  # the highest; 3e-3 no longer leaves the plateau of guessing by frequency
+    warm_up: float = 0.03  # share of the steps over which the learning rate rises; then it falls as a cosine
+    weight_decay: float = 0.01  # of matrices; not of norms and biases
+    clip: float = 1.0  # the longest gradient
+    mask_rate: float = 0.6  # at the beginning: many guesses a step lead off the plateau (Wettig et al. 2022)
+    last_mask_rate: float = 0.2  # at the end
+    whole_words: bool = False
+    predictable: int = 10_000  # the commonest pieces; a head for all 30,522 would take most of the time
+    seed: int = 0
+
+    def learning_rate_at(self, step: int) -> float:
+        """Of a step, counted from 0."""
+        warm = max(1, round(self.warm_up * self.steps))
+        if step < warm:
+            return self.learning_rate * (step + 1) / warm
+        return self.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, self.steps - warm)))
+
+    def mask_rate_at(self, step: int) -> float:
+        return self.mask_rate + (self.last_mask_rate - self.mask_rate) * step / max(1, self.steps - 1)
+
+
+def commonest(row: Array, pieces: Pieces, count: int) -> Tensor:
+    """[choice] ids of the pieces that a row of tokens holds most often, special ones aside, by id."""
+    often = np.bincount(row, minlength=len(pieces.special))
+    often[pieces.special.numpy()] = 0
+    order = np.argsort(-often, kind="stable")[:count]
+    return torch.from_numpy(np.sort(order[often[order] > 0]))
+
+
+class Pretraining:
+    """A run: a model, its optimizer, and how far it has come. `advance` does one step."""
+
+    def __init__(
+        self, model: MaskedLanguageModel, config: PretrainConfig, pieces: Pieces, row: Array,
+        precision: str = "no", compiled: bool = False,
+    ) -> None:  # fmt: skip
+        """row: [token] ids to learn from. precision: "no" or "bf16"."""
+        self.config, self.pieces = config, pieces
+        self.step = 0  # how many are done
+        self._sequences = Sequences(row, config.length, pieces.classify, config.seed)
+        self.accelerator = Accelerator(mixed_precision=precision, cpu=not torch.cuda.is_available())
+        if config.batch % self.accelerator.num_processes:
+            raise ValueError(
+                f"{self.accelerator.num_processes} processes cannot share {config.batch} sequences evenly."
+            )
+        self.model = model
+        optimizer = torch.optim.AdamW(_groups(model, config.weight_decay), lr=0.0, betas=(0.9, 0.98), fused=True)
+        trained = _Loss(torch.compile(model) if compiled else model)  # type: ignore[arg-type]
+        self._trained, self._optimizer = self.accelerator.prepare(trained, optimizer)
+
+    def advance(self) -> dict[str, float]:
+        """One step: hide, guess, and change every weight a little. Returns what it was like."""
+        config, accelerator = self.config, self.accelerator
+        self.model.train()
+        torch.manual_seed(_seed(config.seed, self.step))  # dropout
+        batch = self.batch(self.step)
+        share = _share(batch, accelerator.process_index, accelerator.num_processes)
+        with accelerator.autocast():
+            loss, guesses = self._trained(Masked(*(part.to(accelerator.device) for part in share)))
+        both = accelerator.reduce(torch.stack([loss.detach(), guesses]), "sum")
+        # Gradients are averaged over processes: times their number, each guess of the whole batch counts the same.
+        accelerator.backward(loss * accelerator.num_processes / both[1].clamp(min=1))
+        length = accelerator.clip_grad_norm_(self.model.parameters(), config.clip)
+        for group in self._optimizer.param_groups:
+            group["lr"] = config.learning_rate_at(self.step)
+        self._optimizer.step()
+        self._optimizer.zero_grad()
+        done = {
+            "loss": float(both[0] / both[1].clamp(min=1)), "gradient": float(length),
+            "learning_rate": config.learning_rate_at(self.step), "mask_rate": config.mask_rate_at(self.step),
+        }  # fmt: skip
+        self.step += 1
+        return done
+
+    def batch(self, step: int) -> Masked:
+        """What is read and asked in a step, of all processes."""
+        chance = torch.Generator().manual_seed(_seed(self.config.seed, step))
+        ids = torch.from_numpy(self._sequences.batch(step, self.config.batch)).long()
+        return hide(ids, self.pieces, self.config.mask_rate_at(step), chance, self.config.whole_words)
+
+    def held_out(self, row: Array, rate: float = 0.15, most: int | None = None) -> Score:
+        """How well the model guesses in a text that it has not learned from; `most` sequences of it, or all."""
+        self.model.eval()
+        return score(self.model, list(questions(row, self.pieces, self.config.length, rate, most)))
+
+    # ---- checkpoints
+
+    def save(self, folder: Path) -> None:
+        """Keep everything that going on needs; at no moment is there less than one whole checkpoint."""
+        if not self.accelerator.is_main_process:
+            return
+        coming = folder / f".coming-{self.step}"
+        shutil.rmtree(coming, ignore_errors=True)
+        coming.mkdir(parents=True)
+        save_file(_own(self.model.state_dict()), coming / "model.safetensors")
+        states = self._optimizer.state_dict()["state"]
+        save_file({f"{i}.{name}": value for i, state in states.items() for name, value in state.items()},
+                  coming / "optimizer.safetensors")  # fmt: skip
+        (coming / "run.json").write_text(json.dumps(self._facts(), indent=1))
+        for file in coming.iterdir():
+            with file.open("rb") as written:
+                os.fsync(written.fileno())
+        os.replace(coming, folder / f"step-{self.step:08d}")
+        for older in checkpoints(folder)[:-1]:
+            shutil.rmtree(older)
+
+    def resume(self, folder: Path) -> bool:
+        """Go on from the last checkpoint in a folder; False where there is none. Raises ValueError for another's."""
+        if not (found := checkpoints(folder)):
+            return False
+        facts = json.loads((found[-1] / "run.json").read_text())
+        if any(facts[name] != mine for name, mine in self._facts().items() if name != "step"):
+            raise ValueError(f"{folder} holds a run with other settings.")
+        self.model.load_state_dict(load_file(found[-1] / "model.safetensors"), strict=False)
+        state = self._optimizer.state_dict()
+        for name, value in load_file(found[-1] / "optimizer.safetensors").items():
+            number, _, what = name.partition(".")
+            state["state"].setdefault(int(number), {})[what] = value
+        self._optimizer.load_state_dict(state)
+        self.step = facts["step"]
+        return True
+
+    def _facts(self) -> dict[str, Any]:
+        return {"step": self.step, "encoder": asdict(self.model.encoder.config), "training": asdict(self.config)}
+
+
+class _Loss(nn.Module):
+    """The forward that several processes share: parallel training follows modules, not methods."""
+
+    def __init__(self, model: MaskedLanguageModel) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, batch: Masked) -> tuple[Tensor, Tensor]:
+        return self.model.loss(batch)
+
+
+def questions(row: Array, pieces: Pieces, length: int, rate: float, most: int | None = None) -> Iterator[Masked]:
+    """Held-out text in batches with hidden tokens, the same for every model and run."""
+    chance = torch.Generator().manual_seed(HELD_OUT_SEED)
+    sequences = Sequences(row, length, pieces.classify)
+    left = len(sequences) if most is None else most
+    for ids in sequences.in_order(32):
+        if left <= 0:
+            return
+        yield hide(torch.from_numpy(ids[:left]).long(), pieces, rate, chance)
+        left -= len(ids)
+
+
+def checkpoints(folder: Path) -> list[Path]:
+    """The whole checkpoints of a run, the newest last."""
+    return sorted(folder.glob("step-*"))
+
+
+class Figures:
+    """A run's figures as a CSV file. A run that goes on leaves out what it had written after its last checkpoint."""
+
+    def __init__(self, file: Path, step: int) -> None:
+        self._file = file
+        kept = _rows(file, step) if step and file.exists() else []
+        with file.open("w", newline="") as fresh:
+            csv.writer(fresh).writerows(kept)
+
+    def write(self, step: int, figures: Mapping[str, float | str]) -> None:
+        with self._file.open("a", newline="") as file:
+            writer = csv.writer(file)
+            if not file.tell():
+                writer.writerow(["step", *figures])
+            writer.writerow([step, *figures.values()])
+
+
+def _rows(file: Path, step: int) -> list[list[str]]:
+    """The head line and the rows up to a step."""
+    with file.open(newline="") as before:
+        return [row for row in csv.reader(before) if not row[0].isdecimal() or int(row[0]) <= step]
+
+
+def _groups(model: nn.Module, decay: float) -> list[dict[str, Any]]:
+    weights = [weight for weight in model.parameters() if weight.requires_grad]
+    return [
+        {"params": [weight for weight in weights if weight.ndim > 1], "weight_decay": decay},
+        {"params": [weight for weight in weights if weight.ndim < 2], "weight_decay": 0.0},
+    ]
+
+
+def _share(batch: Masked, number: int, count: int) -> Masked:
+    """The sequences of one of so many processes."""
+    return Masked(*(part[number::count] for part in batch))
+
+
+def _seed(seed: int, step: int) -> int:
+    return int(np.random.SeedSequence([seed, step]).generate_state(1, np.uint64)[0] >> 1)
+
+
+def _own(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Weights as a file can hold them: each by itself, in order."""
+    return {name: value.contiguous().cpu() for name, value in state.items()}

@@ -1,0 +1,132 @@
+"""A pretraining run from the command line: texts in; a folder with checkpoints and curves out."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from accelerate import PartialState
+from tokenizers import Tokenizer
+from torch.utils.tensorboard import SummaryWriter
+from tqdm import tqdm
+
+from encoder.catalogue import minilm_folder
+from encoder.masked import MaskedLanguageModel, Pieces, Score
+from encoder.model import Encoder, EncoderConfig
+from encoder.pretrain import Figures, PretrainConfig, Pretraining, commonest
+from encoder.texts import paragraphs, token_row
+from encoder.trace import Array
+
+SMOOTH = 50  # steps whose mean is a point of the curves
+GLANCE = 200  # sequences of a held-out text that are asked along the way; at the end all
+
+# The shipped checkpoint's sizes: with its prediction head in half precision it takes 23 MB. Pre-norm trains without
+# care; no dropout, as no text is read often enough to be learned by heart.
+SMALL = EncoderConfig(
+    width=256, layers=4, heads=8, ffn_width=1024, positions=128, norm="pre", final_norm=True, norm_eps=1e-5,
+    dropout=0.0, attention_dropout=0.0,
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Orders:
+    """What a run is asked for."""
+
+    sources: tuple[str, ...]  # files, folders or data sets of the Hub
+    held_out: tuple[str, ...]
+    out: Path
+    encoder: EncoderConfig
+    training: PretrainConfig
+    evaluate_every: int = 500  # steps
+    save_every: int = 250
+    precision: str = "no"
+    compiled: bool = False
+
+
+class Journal:
+    """What is told along the way: a bar in the terminal, CSV files, TensorBoard. Of many processes only one has it."""
+
+    def __init__(self, folder: Path, step: int, steps: int, tokens: int) -> None:
+        """tokens: of one step."""
+        self._curve = Figures(folder / "curve.csv", step)
+        self._scores = Figures(folder / "held_out.csv", step)
+        self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=step)
+        self._recent: list[Mapping[str, float]] = []
+        self._bar = tqdm(
+            total=steps * tokens, initial=step * tokens, unit=" tokens", unit_scale=True, smoothing=0.05, mininterval=1
+        )
+        self._tokens = tokens
+
+    def stepped(self, step: int, figures: Mapping[str, float]) -> None:
+        self._bar.update(self._tokens)
+        self._recent.append(figures)
+        if step % SMOOTH:
+            return
+        mean = {name: round(float(np.mean([each[name] for each in self._recent])), 6) for name in figures}
+        self._recent.clear()
+        self._curve.write(step, mean)
+        self._bar.set_postfix(loss=f"{mean['loss']:.3f}")
+        for name, value in mean.items():
+            self._board.add_scalar(name, value, step)
+
+    def scored(self, step: int, text: str, score: Score) -> None:
+        self._scores.write(step, {"text": text, **score._asdict()})
+        self._board.add_scalar(f"accuracy/{text}", score.accuracy, step)
+        self._bar.write(f"step {step}, {text}: accuracy {score.accuracy:.3f}, perplexity {score.perplexity:.1f}")
+
+    def close(self) -> None:
+        self._bar.close()
+        self._board.close()
+
+
+def run(orders: Orders) -> None:
+    """Train, or go on training, until all steps are done. Raises OSError and ValueError, each in a plain sentence."""
+    orders.out.mkdir(parents=True, exist_ok=True)
+    tokenizer = wordpiece()
+    pieces = Pieces.of(tokenizer)
+    with PartialState().main_process_first():
+        row = _kept(orders.out / "tokens.npy", orders.sources, tokenizer)
+    held_out = {Path(source).stem: token_row(paragraphs(source), tokenizer) for source in orders.held_out}
+    encoder = Encoder(orders.encoder, seed=orders.training.seed)
+    model = MaskedLanguageModel(encoder, commonest(row, pieces, orders.training.predictable))
+    training = Pretraining(model, orders.training, pieces, row, orders.precision, orders.compiled)
+    training.resume(orders.out)
+    _go(training, orders, held_out)
+
+
+def _go(training: Pretraining, orders: Orders, held_out: Mapping[str, Array]) -> None:
+    steps = orders.training.steps
+    tokens = orders.training.batch * orders.training.length
+    journal = Journal(orders.out, training.step, steps, tokens) if training.accelerator.is_main_process else None
+    while training.step < steps:
+        figures = training.advance()
+        last = training.step == steps
+        if journal:
+            journal.stepped(training.step, figures)
+            if last or training.step % orders.evaluate_every == 0:
+                for text, row in held_out.items():
+                    journal.scored(training.step, text, training.held_out(row, most=None if last else GLANCE))
+        if last or training.step % orders.save_every == 0:
+            training.save(orders.out)
+    if journal:
+        journal.close()
+
+
+def _kept(file: Path, sources: tuple[str, ...], tokenizer: Tokenizer) -> Array:
+    """The tokens of all texts: cut once, kept for when the run goes on."""
+    note = file.with_suffix(".json")
+    if note.exists() and json.loads(note.read_text()) == list(sources):
+        return np.load(file, mmap_mode="r")
+    row = np.concatenate([token_row(paragraphs(source), tokenizer) for source in sources])
+    np.save(file, row)
+    note.write_text(json.dumps(sources))
+    return row
+
+
+def wordpiece() -> Tokenizer:
+    """BERT's own WordPiece, which MiniLM brings along."""
+    tokenizer = Tokenizer.from_file(str(minilm_folder() / "tokenizer.json"))
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer

@@ -1,0 +1,99 @@
+"""Texts to learn from: a file, a folder or a data set of the Hugging Face Hub becomes one long row of token ids."""
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from tokenizers import Tokenizer
+
+from encoder.trace import Array
+
+AT_ONCE = 4_096  # paragraphs the tokenizer gets at once: enough for all cores
+
+
+def paragraphs(source: str) -> Iterator[str]:
+    """The lines that are not blank of a text file, of every `.txt` in a folder, or of a data set of the Hub by name.
+
+    Of a data set, which is streamed, the column "text" of the split "train" is read; "name:split" names another split.
+    Raises FileNotFoundError where none of these is there.
+    """
+    path = Path(source)
+    if path.is_dir():
+        files = sorted(path.rglob("*.txt"))
+        if not files:
+            raise FileNotFoundError(f"The folder {source} holds no .txt file.")
+        for file in files:
+            yield from _lines(file)
+    elif path.is_file():
+        yield from _lines(path)
+    elif "/" in source and path.suffix not in (".txt", ".csv"):
+        yield from _streamed(source)
+    else:
+        raise FileNotFoundError(f"There is no file or folder {source}.")
+
+
+def _lines(file: Path) -> Iterator[str]:
+    with file.open(encoding="utf-8", errors="replace") as lines:
+        yield from filter(None, map(str.strip, lines))
+
+
+def _streamed(source: str) -> Iterator[str]:
+    from datasets import load_dataset  # slow to import, and few need it
+
+    name, _, split = source.partition(":")
+    for row in load_dataset(name, split=split or "train", streaming=True):
+        yield from filter(None, map(str.strip, row["text"].splitlines()))
+
+
+def token_row(texts: Iterable[str], tokenizer: Tokenizer) -> Array:
+    """[token] int32 ids of all texts, one after the other, each followed by [SEP]: nothing is padded, nothing cut."""
+    end = np.array([tokenizer.token_to_id("[SEP]")], dtype=np.int32)
+    row = []
+    coming = iter(texts)
+    while some := list(islice(coming, AT_ONCE)):
+        for encoding in tokenizer.encode_batch_fast(some, add_special_tokens=False):
+            row += [np.array(encoding.ids, dtype=np.int32), end]
+    return np.concatenate(row) if row else np.zeros(0, dtype=np.int32)
+
+
+class Sequences:
+    """A row of tokens cut into sequences that each begin with [CLS], in an order that a seed decides.
+
+    Every token is in exactly one sequence of a pass; the few at the end that do not fill one are left out.
+    """
+
+    def __init__(self, row: Array, length: int, first: int, seed: int = 0) -> None:
+        """row: [token] ids. length: of a sequence, [CLS] included. first: the id of [CLS].
+
+        Raises ValueError where there are not tokens enough for one sequence.
+        """
+        count = len(row) // (length - 1)
+        if not count:
+            raise ValueError(f"{len(row)} tokens of text are too few for one sequence of {length}.")
+        self._content = row[: count * (length - 1)].reshape(count, length - 1)
+        self._first, self._seed = first, seed
+
+    def __len__(self) -> int:
+        return len(self._content)
+
+    def batch(self, step: int, size: int) -> Array:
+        """[sequence, token] ids of a step, counted from 0: each pass over the texts has another order."""
+        places = np.arange(step * size, (step + 1) * size)
+        rows = [self._order(number)[place] for number, place in zip(*np.divmod(places, len(self)), strict=True)]
+        return self._opened(self._content[rows])
+
+    def in_order(self, size: int) -> Iterator[Array]:
+        """All sequences, [sequence, token] ids, so many at once, as they stand."""
+        for start in range(0, len(self), size):
+            yield self._opened(self._content[start : start + size])
+
+    def _order(self, number: int) -> Array:
+        """The order of the pass with this number."""
+        if getattr(self, "_pass", None) != number:
+            self._pass, self._places = number, np.random.default_rng([self._seed, number]).permutation(len(self))
+        return self._places
+
+    def _opened(self, content: Array) -> Array:
+        opening = np.full((len(content), 1), self._first, dtype=content.dtype)
+        return np.concatenate([opening, content], axis=1)

@@ -1,0 +1,138 @@
+"""A training step of ours beside transformers' and torch's own: the same tokens, sizes, masks and optimizer."""
+
+import resource
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from tests.bench import texts
+from tests.bench.clock import interleave, milliseconds, spread
+from tests.bench.report import Row
+from tests.server import ROOT
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from encoder.masked import Masked
+    from encoder.pretrain import Pretraining
+
+STEPS = 6  # before memory is read
+
+
+def rows() -> Iterator[Row]:
+    """Time of a step ÷ BertForMaskedLM's and ÷ nn.TransformerEncoder's; peak memory ÷ BertForMaskedLM's."""
+    run = _ours()
+    jobs: dict[str, Callable[[], object]] = {"ours": run.advance, "bert": _bert(run), "torch": _torch(run)}
+    took = interleave(jobs, seconds=60, fewest=5)
+    ours, tokens = milliseconds(took["ours"]), run.config.batch * run.config.length
+    for peer, name, target in (("bert", "BertForMaskedLM", 1 / 1.5), ("torch", "nn.TransformerEncoder", 1.0)):
+        note = f"{tokens / ours * 1e3:,.0f} tokens a second; {spread(took['ours'], took[peer])}"
+        yield Row("pretrain", f"a training step ÷ {name}'s", ours, milliseconds(took[peer]), target=target, note=note)
+    mine, theirs = (_peak(name) for name in ("ours", "bert"))
+    yield Row("pretrain", "peak memory ÷ BertForMaskedLM's", mine, theirs, unit="MB", target=0.7)
+
+
+def _ours() -> "Pretraining":
+    import numpy as np
+
+    from encoder.masked import MaskedLanguageModel, Pieces
+    from encoder.model import Encoder
+    from encoder.pretrain import PretrainConfig, Pretraining, commonest
+    from encoder.runs import SMALL, wordpiece
+    from encoder.texts import token_row
+
+    tokenizer, fresh = wordpiece(), texts.never_seen(seed=3, words=60)
+    pieces = Pieces.of(tokenizer)
+    row = token_row((next(fresh) for _ in range(3_000)), tokenizer)
+    config = PretrainConfig(steps=100_000)  # at its beginning: six tokens in ten are hidden
+    predictable = commonest(np.arange(len(pieces.special)), pieces, config.predictable)
+    return Pretraining(MaskedLanguageModel(Encoder(SMALL), predictable), config, pieces, row)
+
+
+def _bert(run: "Pretraining") -> Callable[[], object]:
+    """The library's model, loss and training step as its own documentation writes them."""
+    from transformers import BertConfig, BertForMaskedLM
+
+    sizes = run.model.encoder.config
+    model = BertForMaskedLM(
+        BertConfig(
+            vocab_size=sizes.vocabulary, hidden_size=sizes.width, num_hidden_layers=sizes.layers,
+            num_attention_heads=sizes.heads, intermediate_size=sizes.ffn_width, max_position_embeddings=sizes.positions,
+            hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0,
+        )
+    ).train()  # fmt: skip
+
+    def loss(batch: "Masked") -> "Tensor":
+        labels = batch.truth.masked_fill(~batch.asked, -100)
+        found: Tensor = model(input_ids=batch.ids, token_type_ids=batch.segment, labels=labels).loss
+        return found
+
+    return _step(model, loss, run)
+
+
+def _torch(run: "Pretraining") -> Callable[[], object]:
+    """torch's own encoder between our embeddings and our prediction head."""
+    from torch import nn
+
+    from encoder.masked import MaskedLanguageModel
+    from encoder.model import Encoder
+
+    sizes = run.model.encoder.config
+    layer = nn.TransformerEncoderLayer(
+        sizes.width, sizes.heads, sizes.ffn_width, 0.0, "gelu", sizes.norm_eps, batch_first=True, norm_first=True
+    )
+    model = MaskedLanguageModel(Encoder(replace(sizes, layers=1)), run.model.head.ids)
+    stack = nn.TransformerEncoder(layer, sizes.layers, enable_nested_tensor=False)
+    model.encoder.forward = lambda ids, segment: model.encoder.final_norm(  # type: ignore[method-assign]
+        stack(model.encoder.embeddings(ids, segment))
+    )
+    model.add_module("stack", stack)
+
+    def loss(batch: "Masked") -> "Tensor":
+        total, count = model.loss(batch)
+        return total / count
+
+    return _step(model.train(), loss, run)
+
+
+def _step(model: "nn.Module", loss: "Callable[[Masked], Tensor]", run: "Pretraining") -> Callable[[], object]:
+    import torch
+
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, betas=(0.9, 0.98), fused=True)
+    number = iter(range(1_000_000))
+
+    def step() -> None:
+        loss(run.batch(next(number))).backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(model.parameters(), run.config.clip)
+        optimizer.step()
+        optimizer.zero_grad()
+
+    return step
+
+
+def _peak(name: str) -> float:
+    """Megabytes that a process of its own takes at most for some steps, beyond what its imports take."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.bench.pretrain", name], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return float(done.stdout)
+
+
+def _measure(name: str) -> float:
+    import torch  # noqa: F401
+    from transformers import BertForMaskedLM  # noqa: F401
+
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    run = _ours()
+    step = run.advance if name == "ours" else _bert(run)
+    if name != "ours":
+        del run.model, run._trained, run._optimizer  # what it leaves behind, the peer uses
+    for _ in range(STEPS):
+        step()
+    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1e3
+
+
+if __name__ == "__main__":
+    print(_measure(sys.argv[1]))

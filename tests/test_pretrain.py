@@ -1,0 +1,219 @@
+"""Pretraining: true gradients, runs that go on to the bit after they were killed, processes that share a batch."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+from encoder.__main__ import main
+from encoder.masked import MaskedLanguageModel, Pieces, hide, score
+from encoder.model import Encoder
+from encoder.pretrain import PretrainConfig, Pretraining, checkpoints, commonest
+from encoder.runs import SMALL, wordpiece
+from encoder.texts import token_row
+from tests.tiny import tiny_config
+
+ROOT = Path(__file__).parent.parent
+SENTENCES = (
+    "The cat sat on the mat.", "A dog barked at the moon.", "We walked home in the rain.", "She sings every morning.",
+    "The train was late again.", "Nobody knew the answer.", "He put the key under the stone.", "Birds fly south.",
+    "My brother paints old ships.", "The soup is too hot to eat.",
+)  # fmt: skip
+TINY = replace(SMALL, width=24, layers=2, heads=3, ffn_width=48, positions=12)
+QUICK = ["--steps", "50", "--batch", "4", "--length", "12", "--width", "24", "--layers", "2", "--heads", "3",
+         "--ffn-width", "48", "--positions", "12", "--save-every", "10", "--evaluate-every", "25"]  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def alone():
+    """Tiny products on two threads of a busy machine wait for each other most of the time."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def pieces():
+    return Pieces.of(wordpiece())
+
+
+@pytest.fixture(scope="module")
+def row():
+    return token_row(SENTENCES * 20, wordpiece())
+
+
+@pytest.fixture
+def book(tmp_path):
+    (tmp_path / "book.txt").write_text("\n".join(SENTENCES * 20), encoding="utf-8")
+    return tmp_path / "book.txt"
+
+
+def pretraining(row, pieces, **settings):
+    config = PretrainConfig(**{"steps": 20, "batch": 4, "length": 12, **settings})
+    return Pretraining(MaskedLanguageModel(Encoder(TINY), commonest(row, pieces, 500)), config, pieces, row)
+
+
+@pytest.mark.parametrize("norm", ["pre", "post"])
+def test_gradients_equal_those_of_torchs_own_encoder_with_the_same_weights(norm):
+    ours = Encoder(tiny_config(norm=norm, dropout=0.0, attention_dropout=0.0)).train()
+    theirs = nn.TransformerEncoder(
+        nn.TransformerEncoderLayer(12, 3, 20, 0.0, "gelu", 1e-12, batch_first=True, norm_first=norm == "pre"),
+        num_layers=2, enable_nested_tensor=False,
+    )  # fmt: skip
+    pairs = []
+    for other, mine in zip(theirs.layers, ours.layers, strict=True):
+        parts = (mine.attention.query, mine.attention.key, mine.attention.value)
+        boxes = {
+            other.self_attn.out_proj: mine.attention.output, other.linear1: mine.feed_forward.expand,
+            other.linear2: mine.feed_forward.contract, other.norm1: mine.attention_norm, other.norm2: mine.ffn_norm,
+        }  # fmt: skip
+        for target, source in boxes.items():
+            target.load_state_dict(source.state_dict())
+            pairs += [(target.weight, [source.weight]), (target.bias, [source.bias])]
+        with torch.no_grad():
+            other.self_attn.in_proj_weight.copy_(torch.cat([part.weight for part in parts]))
+            other.self_attn.in_proj_bias.copy_(torch.cat([part.bias for part in parts]))
+        pairs.append((other.self_attn.in_proj_weight, [part.weight for part in parts]))
+        pairs.append((other.self_attn.in_proj_bias, [part.bias for part in parts]))
+    ids = torch.randint(17, (2, 5), generator=torch.Generator().manual_seed(1))
+    weight = torch.randn(2, 5, 12, generator=torch.Generator().manual_seed(2))
+    (ours(ids) * weight).sum().backward()
+    (theirs(ours.embeddings(ids).detach()) * weight).sum().backward()
+    for other, mine in pairs:
+        torch.testing.assert_close(torch.cat([part.grad for part in mine]), other.grad, atol=1e-5, rtol=1e-4)
+
+
+def test_ten_sentences_are_learned_by_heart(pieces):
+    ids = [[101, *wordpiece().encode(text, add_special_tokens=False).ids, 102] for text in SENTENCES]
+    row = np.concatenate([np.array((one + [102] * 12)[1:12], dtype=np.int32) for one in ids])
+    run = pretraining(row, pieces, steps=600, batch=10, learning_rate=5e-3, mask_rate=0.4, last_mask_rate=0.15)
+    while run.step < 600:
+        run.advance()
+    everything = torch.from_numpy(np.stack([np.array((one + [102] * 12)[:12]) for one in ids])).long()
+    asked = hide(everything, pieces, 0.15, torch.Generator().manual_seed(8))
+    found = score(run.model.eval(), [asked])
+    assert found.asked > 5
+    assert found.accuracy == 1.0
+
+
+def test_the_learning_rate_rises_then_falls_and_fewer_tokens_are_hidden_towards_the_end():
+    config = PretrainConfig(steps=100, warm_up=0.1, learning_rate=2.0)
+    rates = [config.learning_rate_at(step) for step in range(100)]
+    assert rates[:3] == pytest.approx([0.2, 0.4, 0.6])
+    assert max(rates) == rates[9] == rates[10] == 2.0
+    assert all(later < earlier for earlier, later in pairwise(rates[10:]))
+    assert rates[-1] < 0.01
+    assert [config.mask_rate_at(step) for step in (0, 99)] == pytest.approx([0.6, 0.2])
+
+
+def test_a_resumed_run_goes_on_as_if_it_had_never_stopped(row, pieces, tmp_path):
+    whole, first = pretraining(row, pieces), pretraining(row, pieces)
+    before = [first.advance() for _ in range(7)]
+    first.save(tmp_path)
+    again = pretraining(row, pieces)
+    assert again.resume(tmp_path)
+    assert again.step == 7
+    after = [again.advance() for _ in range(7)]
+    assert [whole.advance() for _ in range(14)] == before + after
+    for name, weight in whole.model.state_dict().items():
+        assert torch.equal(weight, again.model.state_dict()[name]), name
+
+
+def test_only_the_newest_checkpoint_is_kept_and_a_half_written_one_is_none(row, pieces, tmp_path):
+    run = pretraining(row, pieces)
+    for _ in range(2):
+        run.advance()
+        run.save(tmp_path)
+    (tmp_path / ".coming-9").mkdir()
+    assert [found.name for found in checkpoints(tmp_path)] == ["step-00000002"]
+    assert {file.suffix for file in checkpoints(tmp_path)[0].iterdir()} == {".safetensors", ".json"}
+
+
+def test_another_runs_folder_is_refused(row, pieces, tmp_path):
+    run = pretraining(row, pieces)
+    run.save(tmp_path)
+    with pytest.raises(ValueError, match="holds a run with other settings"):
+        pretraining(row, pieces, learning_rate=1e-4).resume(tmp_path)
+    assert not pretraining(row, pieces).resume(tmp_path / "nowhere")
+
+
+def test_the_commonest_pieces_are_counted_without_special_tokens(pieces):
+    row = np.array([102, 102, 102, 2000, 2000, 1996, 1996, 1996, 3000, 100], dtype=np.int32)
+    assert commonest(row, pieces, 2).tolist() == [1996, 2000]
+    assert commonest(row, pieces, 99).tolist() == [1996, 2000, 3000]
+
+
+# ---- from the command line
+
+
+def started(out, book, *more, launch=()):
+    command = [sys.executable, "-m", *(launch or ("encoder",)), "pretrain", str(book), "--out", str(out), *QUICK, *more]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+    return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+
+def finished(process):
+    said, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, said.decode()
+    return said.decode()
+
+
+def weights(out):
+    return load_file(out / "step-00000050" / "model.safetensors")
+
+
+def curve(file):
+    with file.open(newline="") as rows:
+        return list(csv.DictReader(rows))
+
+
+def test_a_run_that_was_killed_ends_as_one_that_was_not(book, tmp_path):
+    said = finished(started(tmp_path / "whole", book, "--held-out", str(book)))
+    assert "accuracy" in said
+    killed = started(tmp_path / "killed", book, "--held-out", str(book))
+    for _ in range(3_000):
+        if checkpoints(tmp_path / "killed"):
+            break
+        time.sleep(0.01)
+    killed.send_signal(signal.SIGKILL)
+    killed.communicate()
+    step = json.loads((checkpoints(tmp_path / "killed")[-1] / "run.json").read_text())["step"]
+    finished(started(tmp_path / "killed", book, "--held-out", str(book)))
+    assert 0 < step < 50
+    ours, theirs = weights(tmp_path / "whole"), weights(tmp_path / "killed")
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+    assert curve(tmp_path / "whole" / "held_out.csv") == curve(tmp_path / "killed" / "held_out.csv")
+
+
+def test_two_processes_learn_what_one_does(book, tmp_path):
+    finished(started(tmp_path / "one", book))
+    two = ("accelerate.commands.launch", "--cpu", "--num_processes", "2", "--num_machines", "1", "--mixed_precision",
+           "no", "--dynamo_backend", "no", "--main_process_port", "0", "-m", "encoder")  # fmt: skip
+    finished(started(tmp_path / "two", book, launch=two))
+    (alone,), (shared,) = (curve(tmp_path / name / "curve.csv") for name in ("one", "two"))
+    assert float(shared["loss"]) == pytest.approx(float(alone["loss"]), abs=1e-3)
+    ours, theirs = weights(tmp_path / "one"), weights(tmp_path / "two")
+    for name, weight in ours.items():
+        torch.testing.assert_close(theirs[name], weight, atol=1e-3, rtol=0)
+
+
+def test_what_cannot_be_is_said_in_one_sentence(tmp_path, capsys):
+    assert main(["pretrain", "nowhere.txt", "--out", str(tmp_path / "run")]) == 1
+    assert capsys.readouterr().err == "There is no file or folder nowhere.txt.\n"
+    (tmp_path / "short.txt").write_text("Hello.")
+    assert main(["pretrain", str(tmp_path / "short.txt"), "--out", str(tmp_path / "other")]) == 1
+    assert capsys.readouterr().err == "3 tokens of text are too few for one sequence of 128.\n"

@@ -1,0 +1,74 @@
+"""Texts to learn from: nothing lost, nothing twice, always in the same order."""
+
+import numpy as np
+import pytest
+
+from encoder.runs import wordpiece
+from encoder.texts import Sequences, paragraphs, token_row
+
+
+def test_a_file_a_folder_and_a_data_set_give_their_paragraphs(tmp_path, monkeypatch):
+    (tmp_path / "b.txt").write_text("Third.\n", encoding="utf-8")
+    (tmp_path / "a.txt").write_text("First. \n\n  \nSecond: é.\n", encoding="utf-8")
+    (tmp_path / "c.md").write_text("No text file.")
+    assert list(paragraphs(str(tmp_path / "a.txt"))) == ["First.", "Second: é."]
+    assert list(paragraphs(str(tmp_path))) == ["First.", "Second: é.", "Third."]
+
+    def load_dataset(name, split, streaming):
+        assert (name, split, streaming) == ("someone/books", "test", True)
+        return iter([{"text": "One.\n\nTwo."}, {"text": ""}])
+
+    monkeypatch.setattr("datasets.load_dataset", load_dataset)
+    assert list(paragraphs("someone/books:test")) == ["One.", "Two."]
+
+
+@pytest.mark.parametrize("name", ["nowhere.txt", "no/where.txt", "", "."])
+def test_what_is_not_there_is_said_in_a_sentence(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"^(There is no file or folder|The folder .* holds no .txt file)"):
+        list(paragraphs(name))
+
+
+def test_bytes_that_are_no_text_do_not_stop_a_run(tmp_path):
+    (tmp_path / "a.txt").write_bytes(b"caf\xe9\nthe end\n")
+    assert list(paragraphs(str(tmp_path / "a.txt"))) == ["caf\ufffd", "the end"]
+
+
+def test_a_row_holds_every_piece_of_every_text_and_a_sep_after_each():
+    tokenizer = wordpiece()
+    row = token_row(iter(["The cat sat.", "Unbelievable!"]), tokenizer)
+    assert [tokenizer.id_to_token(number) for number in row] == [
+        "the", "cat", "sat", ".", "[SEP]", "unbelievable", "!", "[SEP]",
+    ]  # fmt: skip
+    assert len(token_row([], tokenizer)) == 0
+
+
+def test_every_token_is_in_one_sequence_of_a_pass_and_the_next_pass_has_another_order():
+    row = np.arange(100, 175, dtype=np.int32)
+    sequences = Sequences(row, 8, first=1, seed=3)
+    assert len(sequences) == 10
+    passes = [np.concatenate([sequences.batch(step, 5) for step in pair]) for pair in ((0, 1), (2, 3))]
+    for each in passes:
+        assert each.shape == (10, 8)
+        assert (each[:, 0] == 1).all()
+        assert sorted(each[:, 1:].ravel()) == list(range(100, 170))
+    assert not np.array_equal(*passes)
+    assert np.array_equal(Sequences(row, 8, first=1, seed=3).batch(3, 5), sequences.batch(3, 5))
+    assert not np.array_equal(Sequences(row, 8, first=1, seed=4).batch(3, 5), sequences.batch(3, 5))
+
+
+def test_a_batch_may_reach_from_one_pass_into_the_next():
+    sequences = Sequences(np.arange(21, dtype=np.int32), 8, first=1)
+    both = np.concatenate([sequences.batch(step, 2)[:, 1:] for step in range(3)])
+    assert sorted(both[:3].ravel()) == sorted(both[3:].ravel()) == list(range(21))
+
+
+def test_too_little_text_for_one_sequence_is_said():
+    with pytest.raises(ValueError, match=r"^6 tokens of text are too few for one sequence of 8\.$"):
+        Sequences(np.arange(6, dtype=np.int32), 8, first=1)
+
+
+def test_held_out_text_stands_in_its_own_order():
+    found = list(Sequences(np.arange(21, dtype=np.int32), 8, first=99).in_order(2))
+    assert [len(part) for part in found] == [2, 1]
+    assert np.concatenate(found)[:, 1:].ravel().tolist() == list(range(21))
