@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from encoder import checkpoints
 from encoder.bert import load_bert, take_apart, walk
 from encoder.catalogue import Entry, catalogue, minilm_folder
 from encoder.devices import accelerator, free_memory, is_out_of_memory, synchronize, threads
@@ -108,13 +109,19 @@ def load(name: str, device: str = "cpu", download: bool = True) -> Model:
     entry = catalogue().get(name) or _unlisted(name)
     folder = None if entry.preset else entry.folder or _hub_folder(entry, download)
     with BUILDING:
-        return _pretrained(entry, folder, device) if folder else _from_scratch(entry, device)
+        if folder and not checkpoints.is_ours(folder):
+            return _pretrained(entry, folder, device)
+        encoder = checkpoints.read(folder).encoder if folder else Encoder(PRESETS[entry.preset or ""], seed=SEED).eval()
+        return _from_scratch(entry, encoder, device)
 
 
-def _from_scratch(entry: Entry, device: str) -> Model:
-    config = PRESETS[entry.preset or "bert-shaped"]
-    encoder = Encoder(config, seed=SEED).eval()
-    tokenizer = read_tokenizer(minilm_folder())  # BERT's own WordPiece, so that tokens line up with BERT's
+def _from_scratch(entry: Entry, encoder: Encoder, device: str) -> Model:
+    config = encoder.config
+    # BERT's own WordPiece, so that tokens line up with BERT's; a folder may bring another one.
+    own = entry.folder is not None and (entry.folder / "tokenizer.json").is_file()
+    tokenizer = read_tokenizer(entry.folder if own and entry.folder else minilm_folder())
+    if tokenizer.vocabulary > config.vocabulary:
+        raise ModelError(f"The tokenizer of “{entry.label}” knows more pieces than its model has embeddings.")
     card = ModelCard(
         name=entry.label,
         source="from scratch",

@@ -124,7 +124,8 @@ class Pretraining:
 
     def save(self, folder: Path) -> None:
         """Keep everything that going on needs; at no moment is there less than one whole checkpoint."""
-        if not self.accelerator.is_main_process:
+        whole = folder / f"step-{self.step:08d}"
+        if whole.exists() or not self.accelerator.is_main_process:
             return
         coming = folder / f".coming-{self.step}"
         shutil.rmtree(coming, ignore_errors=True)
@@ -137,7 +138,7 @@ class Pretraining:
         for file in coming.iterdir():
             with file.open("rb") as written:
                 os.fsync(written.fileno())
-        os.replace(coming, folder / f"step-{self.step:08d}")
+        os.replace(coming, whole)
         for older in checkpoints(folder)[:-1]:
             shutil.rmtree(older)
 
@@ -148,7 +149,7 @@ class Pretraining:
         facts = json.loads((found[-1] / "run.json").read_text())
         if any(facts[name] != mine for name, mine in self._facts().items() if name != "step"):
             raise ValueError(f"{folder} holds a run with other settings.")
-        self.model.load_state_dict(load_file(found[-1] / "model.safetensors"), strict=False)
+        self.model.load_state_dict(load_file(found[-1] / "model.safetensors"))
         state = self._optimizer.state_dict()
         for name, value in load_file(found[-1] / "optimizer.safetensors").items():
             number, _, what = name.partition(".")

@@ -1,8 +1,8 @@
-"""A pretraining run from the command line: texts in; a folder with checkpoints and curves out."""
+"""A pretraining run from the command line: texts in; a folder with checkpoints, curves and the finished model out."""
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ from tokenizers import Tokenizer
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
+from encoder import checkpoints
 from encoder.catalogue import minilm_folder
 from encoder.masked import MaskedLanguageModel, Pieces, Score
 from encoder.model import Encoder, EncoderConfig
@@ -93,6 +94,9 @@ def run(orders: Orders) -> None:
     training = Pretraining(model, orders.training, pieces, row, orders.precision, orders.compiled)
     training.resume(orders.out)
     _go(training, orders, held_out)
+    if training.accelerator.is_main_process:
+        about = {"training": asdict(orders.training), "texts": [Path(source).name for source in orders.sources]}
+        checkpoints.save(model, orders.out / "model", about)
 
 
 def _go(training: Pretraining, orders: Orders, held_out: Mapping[str, Array]) -> None:

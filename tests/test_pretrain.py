@@ -20,6 +20,7 @@ from torch import nn
 from encoder.__main__ import main
 from encoder.masked import MaskedLanguageModel, Pieces, hide, score
 from encoder.model import Encoder
+from encoder.models import load
 from encoder.pretrain import PretrainConfig, Pretraining, checkpoints, commonest
 from encoder.runs import SMALL, wordpiece
 from encoder.texts import token_row
@@ -196,6 +197,7 @@ def test_a_run_that_was_killed_ends_as_one_that_was_not(book, tmp_path):
     ours, theirs = weights(tmp_path / "whole"), weights(tmp_path / "killed")
     assert ours.keys() == theirs.keys()
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+    assert len(load(str(tmp_path / "whole" / "model")).trace("The cat sat.").tokens) == 6
     assert curve(tmp_path / "whole" / "held_out.csv") == curve(tmp_path / "killed" / "held_out.csv")
 
 
