@@ -3,7 +3,7 @@
 import argparse
 import json
 import sys
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,23 +42,21 @@ def _trace(options: argparse.Namespace) -> int:
 
 
 def _pretrain(options: argparse.Namespace) -> int:
-    from dataclasses import replace
-
     from encoder.pretrain import PretrainConfig
     from encoder.runs import SMALL, Orders, run
 
     given = {name: value for name, value in vars(options).items() if value is not None}
-    training = {field.name: given[field.name] for field in fields(PretrainConfig) if field.name in given}
     sizes = {name: given[name] for name in SIZES if name in given}
+    training = PretrainConfig(**{each.name: given[each.name] for each in fields(PretrainConfig) if each.name in given})
     try:
-        encoder = replace(SMALL, **{"positions": PretrainConfig(**training).length, **sizes})
+        encoder = replace(SMALL, **{"positions": training.length, **sizes})
         run(
             Orders(
-                tuple(options.texts), tuple(options.held_out), options.out, encoder, PretrainConfig(**training),
+                tuple(options.texts), tuple(options.held_out), options.out, encoder, training,
                 options.evaluate_every, options.save_every, options.precision, options.compile,
             )
         )  # fmt: skip
-    except (OSError, ValueError) as error:
+    except (ModelError, OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return 1
     return 0

@@ -1,5 +1,6 @@
 """Masked-language modelling: hide some tokens, let the encoder guess them (Devlin et al. 2019, §3.1)."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -38,6 +39,9 @@ class Masked(NamedTuple):
     segment: Tensor
     asked: Tensor  # True where the encoder has to guess
     truth: Tensor  # the ids before anything was hidden
+
+    def to(self, device: torch.device) -> "Masked":
+        return Masked(*(part.to(device) for part in self))
 
 
 def hide(ids: Tensor, pieces: Pieces, rate: float, chance: torch.Generator, whole_words: bool = False) -> Masked:
@@ -120,15 +124,15 @@ class Score(NamedTuple):
 
 
 @torch.inference_mode()
-def score(model: MaskedLanguageModel, batches: "list[Masked]") -> Score:
+def score(model: MaskedLanguageModel, batches: Iterable[Masked]) -> Score:
     """Guess what is hidden in held-out batches. The model should be in evaluation mode."""
     device = model.head.bias.device
     right = possible = asked = 0
     loss = 0.0
     for batch in batches:
-        batch = Masked(*(part.to(device) for part in batch))
-        logits = model(batch.ids, batch.segment, batch.asked).float()
-        truth = model.head.place[batch.truth[batch.asked]]  # [place]
+        here = batch.to(device)
+        logits = model(here.ids, here.segment, here.asked).float()
+        truth = model.head.place[here.truth[here.asked]]  # [place]
         known = truth >= 0
         right += int((logits.argmax(-1) == truth).sum())
         loss += float(cross_entropy(logits[known], truth[known], reduction="sum"))

@@ -93,7 +93,7 @@ class Pretraining:
         batch = self.batch(self.step)
         share = _share(batch, accelerator.process_index, accelerator.num_processes)
         with accelerator.autocast():
-            loss, guesses = self._trained(Masked(*(part.to(accelerator.device) for part in share)))
+            loss, guesses = self._trained(share.to(accelerator.device))
         both = accelerator.reduce(torch.stack([loss.detach(), guesses]), "sum")
         # Gradients are averaged over processes: times their number, each guess of the whole batch counts the same.
         accelerator.backward(loss * accelerator.num_processes / both[1].clamp(min=1))
@@ -118,7 +118,7 @@ class Pretraining:
     def held_out(self, row: Array, rate: float = 0.15, most: int | None = None) -> Score:
         """How well the model guesses in a text that it has not learned from; `most` sequences of it, or all."""
         self.model.eval()
-        return score(self.model, list(questions(row, self.pieces, self.config.length, rate, most)))
+        return score(self.model, questions(row, self.pieces, self.config.length, rate, most))
 
     # ---- checkpoints
 

@@ -17,6 +17,7 @@ from encoder.masked import MaskedLanguageModel, Pieces, Score
 from encoder.model import Encoder, EncoderConfig
 from encoder.pretrain import Figures, PretrainConfig, Pretraining, commonest
 from encoder.texts import paragraphs, token_row
+from encoder.tokens import read_tokenizer
 from encoder.trace import Array
 
 SMOOTH = 50  # steps whose mean is a point of the curves
@@ -130,7 +131,4 @@ def _kept(file: Path, sources: tuple[str, ...], tokenizer: Tokenizer) -> Array:
 
 def wordpiece() -> Tokenizer:
     """BERT's own WordPiece, which MiniLM brings along."""
-    tokenizer = Tokenizer.from_file(str(minilm_folder() / "tokenizer.json"))
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
-    return tokenizer
+    return read_tokenizer(minilm_folder()).backend

@@ -19,18 +19,18 @@ class Tokenizer:
         # Cutting and padding are settings of the backend, shared by every caller; each call here cuts for itself.
         backend.no_truncation()
         backend.no_padding()
-        self._backend = backend
+        self.backend = backend
         self._byte_level = isinstance(backend.decoder, ByteLevel)
 
     @property
     def name(self) -> str:
         """The algorithm, as the tokenizers library calls it: WordPiece, BPE, Unigram."""
-        return type(self._backend.model).__name__
+        return type(self.backend.model).__name__
 
     @property
     def vocabulary(self) -> int:
         """How many embeddings a model needs for every id that can come up; ids may have gaps."""
-        return max(self._backend.get_vocab(with_added_tokens=True).values(), default=-1) + 1
+        return max(self.backend.get_vocab(with_added_tokens=True).values(), default=-1) + 1
 
     def encode(self, text: str, pair: str | None, limit: int) -> tuple[list[int], Tokens]:
         """Token ids and their record for one text or a pair, at most `limit` tokens, special ones included.
@@ -38,14 +38,14 @@ class Tokenizer:
         Where both sentences do not fit, the longer one is cut first (as BERT's own preparation does);
         `Tokens.left_out` counts what was cut.
         """
-        first = self._backend.encode(text, add_special_tokens=False)
-        second = self._backend.encode(pair, add_special_tokens=False) if pair else None
-        room = max(0, limit - self._backend.num_special_tokens_to_add(second is not None))
+        first = self.backend.encode(text, add_special_tokens=False)
+        second = self.backend.encode(pair, add_special_tokens=False) if pair else None
+        room = max(0, limit - self.backend.num_special_tokens_to_add(second is not None))
         left_out = max(0, len(first) + (len(second) if second else 0) - room)
         if second is not None:
             second = _beginning(second, max(room // 2, room - len(first)))
         first = _beginning(first, room - (len(second) if second else 0))
-        encoding = self._backend.post_process(first, second)
+        encoding = self.backend.post_process(first, second)
         # Taken before the special tokens join: RoBERTa's way of adding them cuts a space off each span a second time.
         spans = first.offsets + (second.offsets if second else [])
         return encoding.ids, self._record(encoding, len(first), spans, left_out)
@@ -68,11 +68,11 @@ class Tokenizer:
 
     def _shown(self, token_id: int) -> str:
         # What the model reads: some tokenizers would give the typed letters of a word that it reads as <unk>.
-        token: str = self._backend.id_to_token(token_id) or ""
+        token: str = self.backend.id_to_token(token_id) or ""
         if not self._byte_level:
             return token
         # Byte-level tokens spell bytes with stand-in letters (Ġ for a space, Ã© for é): show what they mean.
-        meant: str = self._backend.decode([token_id], skip_special_tokens=False)
+        meant: str = self.backend.decode([token_id], skip_special_tokens=False)
         return meant or token
 
 

@@ -111,7 +111,7 @@ def test_a_typed_mask_is_one_ordinary_token_and_a_word_of_its_own(make):
     assert text[start:end].strip() == mask
     assert (tokens.word == tokens.word[place]).sum() == 1
     assert (np.diff(tokens.word[1:-1]) >= 0).all()
-    assert ids[place] == tokenizer._backend.token_to_id(mask)
+    assert ids[place] == tokenizer.backend.token_to_id(mask)
 
 
 def test_a_mask_glued_to_a_word_is_still_the_mask(bert):

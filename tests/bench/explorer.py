@@ -168,14 +168,8 @@ class Frame(NamedTuple):
 
 def _script(trace: bytes) -> list[Frame]:
     """What Chromium's own record says of the frames in which the explorer ran."""
-    events = json.loads(trace)["traceEvents"]
-    mains = {event["pid"]: event["tid"] for event in events if event.get("args", {}).get("name") == "CrRendererMain"}
-    done = sorted(
-        (event for event in events if event["ph"] == "X" and mains.get(event["pid"]) == event["tid"]),
-        key=lambda event: event["ts"],
-    )
     frames, script, clock, end = [], 0, 0, 0
-    for event in done:
+    for event in sorted(_on_main_thread(trace), key=lambda event: event["ts"]):
         if event["name"] == "Layerize" and clock:
             frames.append(Frame(script / 1e3, clock / 1e3))
             script = clock = 0
@@ -227,13 +221,15 @@ def _save(page: "Page", kind: str) -> None:
 
 def _longest_task(trace: bytes) -> float:
     """Milliseconds of the longest task of the tab's main thread: as long nothing else can happen there."""
+    tasks = [event for event in _on_main_thread(trace) if event["name"].endswith("RunTask")]
+    return max(event.get("tdur", 0) for event in tasks) / 1e3
+
+
+def _on_main_thread(trace: bytes) -> Iterator[dict[str, Any]]:
+    """What Chromium's record says of the thread of a tab where its scripts run, each with a beginning and an end."""
     events = json.loads(trace)["traceEvents"]
     mains = {event["pid"]: event["tid"] for event in events if event.get("args", {}).get("name") == "CrRendererMain"}
-    return max(
-        event.get("tdur", 0) / 1e3
-        for event in events
-        if event["ph"] == "X" and mains.get(event["pid"]) == event["tid"] and event["name"].endswith("RunTask")
-    )
+    return (event for event in events if event["ph"] == "X" and mains.get(event["pid"]) == event["tid"])
 
 
 def _heap(session: "CDPSession") -> float:
