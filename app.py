@@ -14,6 +14,7 @@ def pages() -> st.Page:
             st.Page("pages/attention.py", title="Attention", url_path="attention-heads"),
             st.Page("pages/feed_forward.py", title="Feed-forward", url_path="feed-forward"),
             st.Page("pages/layers.py", title="Layers", url_path="all-layers"),
+            st.Page("pages/train.py", title="Train", url_path="train-live"),
         ],
         position="top",
     )

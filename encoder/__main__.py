@@ -18,7 +18,7 @@ SIZES = ("width", "layers", "heads", "ffn_width", "positions")
 
 def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
-    return _pretrain(options) if options.command == "pretrain" else _trace(options)
+    return {"trace": _trace, "pretrain": _pretrain, "lesson": _lesson}[options.command](options)
 
 
 def _trace(options: argparse.Namespace) -> int:
@@ -62,6 +62,12 @@ def _pretrain(options: argparse.Namespace) -> int:
     return 0
 
 
+def _lesson(options: argparse.Namespace) -> int:
+    from encoder.learn import run
+
+    return run(options.folder)
+
+
 def save(trace: Trace, path: Path) -> None:
     """Write every array of a trace to an .npz; `axes` names their axes and `model` is the card, both as JSON."""
     arrays: dict[str, Any] = {name: array for name, array, _ in trace.arrays()}
@@ -88,6 +94,8 @@ def _parser() -> argparse.ArgumentParser:
     trace.add_argument("--limit", type=_tokens, default=128, help="tokens to read at most (default: 128)")
     trace.add_argument("--out", type=Path, default=Path("trace.npz"))
     _pretrain_options(commands.add_parser("pretrain", help="train an encoder from scratch to guess hidden tokens"))
+    lesson = commands.add_parser("lesson", help="train a small encoder as the Train page does; it starts this itself")
+    lesson.add_argument("folder", type=Path, help="holds lesson.json, and gets everything that comes of it")
     return parser
 
 

@@ -8,8 +8,12 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
+from safetensors.torch import save as as_bytes
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel, WordPiece
 from torch import Tensor
 
+from encoder.corpus import SPECIAL, dress
 from encoder.errors import ModelError
 from encoder.masked import MaskedLanguageModel
 from encoder.model import Encoder, EncoderConfig
@@ -18,13 +22,61 @@ KINDS = get_type_hints(EncoderConfig)
 FAMILY = "encoder-lens"  # what config.json calls the model's type, where transformers' own stand too
 
 
-def save(model: MaskedLanguageModel, folder: Path, about: dict[str, Any]) -> None:
-    """Write the model, its weights in half precision, with what is known `about` how it was made."""
+def save(model: MaskedLanguageModel, folder: Path, about: dict[str, Any], tokenizer: Tokenizer | None = None) -> None:
+    """Write the model, its weights in half precision, with what is known `about` how it was made.
+
+    tokenizer: its own; without one it reads BERT's word pieces.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     state = {name: _small(weight) for name, weight in model.state_dict().items()}
     save_file(state, folder / "model.safetensors")
     config = {"model_type": FAMILY, "encoder": asdict(model.encoder.config), "about": about}
     (folder / "config.json").write_text(json.dumps(config, indent=1), encoding="utf-8")
+    if tokenizer is not None:
+        tokenizer.save(str(folder / "tokenizer.json"))
+
+
+def pack(folder: Path) -> bytes:
+    """A saved model as one safetensors file that has its config and its tokenizer in its header."""
+    header = {"config": (folder / "config.json").read_text(encoding="utf-8")}
+    if (folder / "tokenizer.json").is_file():
+        header["tokenizer"] = (folder / "tokenizer.json").read_text(encoding="utf-8")
+    return as_bytes(load_file(folder / "model.safetensors"), header)
+
+
+def unpack(data: bytes, folder: Path) -> None:
+    """Put what `pack` made, or claims to be, into a folder, and check it. Raises ModelError with the reason.
+
+    Of its tokenizer only the vocabulary is taken over: rules for cutting text are programs of their own.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "model.safetensors").write_bytes(data)
+    try:
+        with safe_open(folder / "model.safetensors", framework="pt") as file:
+            header = file.metadata() or {}
+    except (OSError, SafetensorError) as error:
+        raise ModelError("This is no safetensors file, or it is damaged.") from error
+    if "config" not in header:
+        raise ModelError("This safetensors file was not downloaded here: its header holds no config.")
+    (folder / "config.json").write_text(header["config"], encoding="utf-8")
+    if "tokenizer" in header:
+        _rebuilt(header["tokenizer"]).save(str(folder / "tokenizer.json"))
+    read(folder)
+
+
+def _rebuilt(tokenizer: str) -> Tokenizer:
+    try:
+        model = json.loads(tokenizer)["model"]
+        kinds: dict[str, Any] = {"WordLevel": WordLevel, "WordPiece": WordPiece}
+        kind = kinds[model["type"]]
+        backend = Tokenizer(kind(model["vocab"], unk_token="[UNK]"))
+        missing = [name for name in SPECIAL if backend.token_to_id(name) is None]
+        if missing or sorted(model["vocab"].values()) != list(range(len(model["vocab"]))):
+            raise ValueError(missing)
+        dress(backend)
+    except Exception as error:  # the tokenizers library raises bare Exceptions
+        raise ModelError("The tokenizer in this file cannot be read.") from error
+    return backend
 
 
 def is_ours(folder: Path) -> bool:
@@ -53,15 +105,17 @@ def read(folder: Path) -> MaskedLanguageModel:
     layers = {name.split(".")[2] for name in shapes if name.startswith("encoder.layers.")}
     if len(layers) != config.layers:
         raise ModelError(f"“{folder.name}” has {len(layers)} layers, and {config.layers} by its config.json.")
-    with torch.device("meta"):
-        wanted = MaskedLanguageModel(Encoder(config), choices.to("meta")).state_dict()
+    with torch.device("meta"):  # without memory, and without drawing weights that others take the place of
+        model = MaskedLanguageModel(Encoder(config), choices.to("meta"))
+    wanted = model.state_dict()
     for name, weight in wanted.items():
         if shapes.get(name) != tuple(weight.shape):
             found = " × ".join(map(str, shapes.get(name, ()))) or "missing"
             sizes = " × ".join(map(str, weight.shape))
             raise ModelError(f"In “{folder.name}”, {name} should be {sizes} by its config.json, and is {found}.")
-    model = MaskedLanguageModel(Encoder(config), choices)
-    model.load_state_dict({name: weight.float() for name, weight in load_file(weights).items() if name in wanted})
+    loaded = {name: weight for name, weight in load_file(weights).items() if name in wanted}
+    model.load_state_dict({name: _large(weight) for name, weight in loaded.items()}, assign=True)
+    model.head.number(config.vocabulary)
     if not all(bool(weight.isfinite().all()) for weight in model.parameters()):
         raise ModelError(f"The model in “{folder.name}” has weights that are no numbers.")
     return model.eval()
@@ -93,6 +147,10 @@ def _config(folder: Path) -> dict[str, Any]:
 def _small(weight: Tensor) -> Tensor:
     """As a file holds it: half precision is a thousandth of a weight, and half the download."""
     return weight.detach().cpu().contiguous().to(torch.float16 if weight.is_floating_point() else torch.int32)
+
+
+def _large(weight: Tensor) -> Tensor:
+    return weight.float() if weight.is_floating_point() else weight.long()
 
 
 def _fit(ids: Tensor, vocabulary: int) -> bool:

@@ -80,9 +80,13 @@ class PredictionHead(nn.Module):
         self.norm = nn.LayerNorm(width, norm_eps)
         self.bias = nn.Parameter(torch.zeros(len(ids)))
         self.register_buffer("ids", ids)
-        place = torch.full((vocabulary,), -1)
-        place[ids] = torch.arange(len(ids))
-        self.register_buffer("place", place, persistent=False)  # [piece] which choice it is, or -1
+        self.number(vocabulary)
+
+    def number(self, vocabulary: int) -> None:
+        """Count the choices: `place` is, [piece], which choice it is, or -1."""
+        place = torch.full((vocabulary,), -1, device=self.ids.device)
+        place[self.ids] = torch.arange(len(self.ids), device=self.ids.device)
+        self.register_buffer("place", place, persistent=False)
 
     def forward(self, hidden: Tensor, table: Tensor) -> Tensor:
         """Logits [place, choice] of hidden states [place, model]; `table` is the token embedding, [piece, model]."""

@@ -98,15 +98,17 @@ class Model:
         return LayerTrace(**arrays, scale=self._scale)
 
 
-def load(name: str, device: str = "cpu", download: bool = True) -> Model:
+def load(name: str | Entry, device: str = "cpu", download: bool = True) -> Model:
     """The model of that name in the catalogue, or from a local folder, or of that id on the Hugging Face Hub.
+
+    An entry that is in no catalogue can be given itself.
 
     device: "cpu", "cuda" or "mps"; a model too large for the accelerator's memory stays on the CPU.
     download=False never asks the network. Raises ModelError, in one plain sentence.
     """
     if device not in ("cpu", accelerator()):
         raise ModelError(f"There is no “{device}” device on this machine.")
-    entry = catalogue().get(name) or _unlisted(name)
+    entry = name if isinstance(name, Entry) else catalogue().get(name) or _unlisted(name)
     folder = None if entry.preset else entry.folder or _hub_folder(entry, download)
     with BUILDING:
         if folder and not checkpoints.is_ours(folder):

@@ -22,7 +22,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from encoder.masked import Masked, MaskedLanguageModel, Pieces, Score, hide, score
-from encoder.texts import Sequences
+from encoder.texts import Batches, Sequences
 from encoder.trace import Array
 
 HELD_OUT_SEED = 15  # what is hidden of held-out text is the same in every evaluation of every run
@@ -32,8 +32,8 @@ HELD_OUT_SEED = 15  # what is hidden of held-out text is the same in every evalu
 class PretrainConfig:
     """How to train. Every default is what the shipped checkpoint was made with."""
 
-    steps: int = 12_000
-    batch: int = 32  # sequences a step, of all processes together
+    steps: int = 14_000
+    batch: int = 16  # sequences a step, of all processes together
     length: int = 128  # tokens of a sequence
     learning_rate: float = 1.5e-3  # the highest; 3e-3 no longer leaves the plateau of guessing by frequency
     warm_up: float = 0.03  # share of the steps over which the learning rate rises; then it falls as a cosine
@@ -68,13 +68,13 @@ class Pretraining:
     """A run: a model, its optimizer, and how far it has come. `advance` does one step."""
 
     def __init__(
-        self, model: MaskedLanguageModel, config: PretrainConfig, pieces: Pieces, row: Array,
+        self, model: MaskedLanguageModel, config: PretrainConfig, pieces: Pieces, texts: Batches,
         precision: str = "no", compiled: bool = False,
     ) -> None:  # fmt: skip
-        """row: [token] ids to learn from. precision: "no" or "bf16"."""
+        """precision: "no" or "bf16"."""
         self.config, self.pieces = config, pieces
         self.step = 0  # how many are done
-        self._sequences = Sequences(row, config.length, pieces.classify, config.seed)
+        self._texts = texts
         self.accelerator = Accelerator(mixed_precision=precision, cpu=not torch.cuda.is_available())
         if config.batch % self.accelerator.num_processes:
             raise ValueError(
@@ -112,7 +112,7 @@ class Pretraining:
     def batch(self, step: int) -> Masked:
         """What is read and asked in a step, of all processes."""
         chance = torch.Generator().manual_seed(_seed(self.config.seed, step))
-        ids = torch.from_numpy(self._sequences.batch(step, self.config.batch)).long()
+        ids = torch.from_numpy(self._texts.batch(step, self.config.batch)).long()
         return hide(ids, self.pieces, self.config.mask_rate_at(step), chance, self.config.whole_words)
 
     def held_out(self, row: Array, rate: float = 0.15, most: int | None = None) -> Score:

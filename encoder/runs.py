@@ -16,7 +16,7 @@ from encoder.catalogue import minilm_folder
 from encoder.masked import MaskedLanguageModel, Pieces, Score
 from encoder.model import Encoder, EncoderConfig
 from encoder.pretrain import Figures, PretrainConfig, Pretraining, commonest
-from encoder.texts import paragraphs, token_row
+from encoder.texts import Sequences, paragraphs, token_row
 from encoder.tokens import read_tokenizer
 from encoder.trace import Array
 
@@ -92,7 +92,8 @@ def run(orders: Orders) -> None:
     held_out = {Path(source).stem: token_row(paragraphs(source), tokenizer) for source in orders.held_out}
     encoder = Encoder(orders.encoder, seed=orders.training.seed)
     model = MaskedLanguageModel(encoder, commonest(row, pieces, orders.training.predictable))
-    training = Pretraining(model, orders.training, pieces, row, orders.precision, orders.compiled)
+    texts = Sequences(row, orders.training.length, pieces.classify, orders.training.seed)
+    training = Pretraining(model, orders.training, pieces, texts, orders.precision, orders.compiled)
     training.resume(orders.out)
     _go(training, orders, held_out)
     if training.accelerator.is_main_process:

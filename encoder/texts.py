@@ -1,8 +1,10 @@
-"""Texts to learn from: a file, a folder or a data set of the Hugging Face Hub becomes one long row of token ids."""
+"""Texts to learn from: a file, a folder or a data set of the Hugging Face Hub becomes one long row of token ids, and
+that, or a list of sentences, batches of sequences."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from tokenizers import Tokenizer
@@ -57,6 +59,14 @@ def token_row(texts: Iterable[str], tokenizer: Tokenizer) -> Array:
     return np.concatenate(row) if row else np.zeros(0, dtype=np.int32)
 
 
+class Batches(Protocol):
+    """What can be learned from, a step at a time."""
+
+    def batch(self, step: int, size: int) -> Array:
+        """[sequence, token] ids of a step, counted from 0: they follow from its number alone."""
+        ...
+
+
 class Sequences:
     """A row of tokens cut into sequences that each begin with [CLS], in an order that a seed decides.
 
@@ -97,3 +107,23 @@ class Sequences:
     def _opened(self, content: Array) -> Array:
         opening = np.full((len(content), 1), self._first, dtype=content.dtype)
         return np.concatenate([opening, content], axis=1)
+
+
+class Sentences:
+    """Sentences, each a sequence of its own. All of a batch are equally long, so that nothing is padded."""
+
+    def __init__(self, sentences: Iterable[Sequence[int]], seed: int = 0) -> None:
+        """sentences: the token ids of each, [CLS] and [SEP] included."""
+        by_length: dict[int, list[Sequence[int]]] = {}
+        for ids in sentences:
+            by_length.setdefault(len(ids), []).append(ids)
+        self._groups = [np.array(group, dtype=np.int32) for _, group in sorted(by_length.items())]
+        counts = np.array([len(group) for group in self._groups])
+        self._shares = counts / counts.sum()
+        self._seed = seed
+
+    def batch(self, step: int, size: int) -> Array:
+        """[sentence, token] ids of a step: a length is drawn as often as it comes, then sentences of that length."""
+        chance = np.random.default_rng([self._seed, step])
+        group = self._groups[chance.choice(len(self._groups), p=self._shares)]
+        return group[chance.integers(len(group), size=size)]

@@ -2,8 +2,10 @@
 
 import base64
 import json
+import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,10 +18,13 @@ from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Block
 
 from encoder import packing
-from pages.shared import explorer, state
+from encoder.lesson import LessonConfig
+from encoder.workshop import Run
+from pages.shared import explorer, lessons, state
 
 APP = Path(__file__).parent.parent / "app.py"
-PAGES = ("side_by_side", "embeddings", "attention", "feed_forward", "layers")
+PAGES = ("side_by_side", "embeddings", "attention", "feed_forward", "layers")  # where both models read the text
+OWNER = "test session id"  # what every AppTest calls its visitor
 SECONDS = 120  # the first run of a process imports torch and loads both models, on a machine that may be busy
 
 MAPS = {"attention_view": "maps"}
@@ -36,6 +41,27 @@ VIEWS = [
     *(("feed_forward", {"neuron_view": view}) for view in ("before", "after")),
     *(("layers", {"quantity": quantity}) for quantity in ("alike", "entropy")),  # of tokens, and of heads
 ]
+
+
+@contextmanager
+def trained(**settings: Any) -> Iterator[Run]:
+    """A visitor has trained an encoder, though a small one and not for long."""
+    shop = lessons.workshop()
+    config = LessonConfig(**{"steps": 40, "width": 16, "layers": 2, "heads": 2, **settings})
+    with patch.object(shop, "_is_here", lambda owner: True):
+        run = shop.start(OWNER, config)
+        until(lambda: run.over)
+        assert run.state == "done", run.why
+        yield run
+        shop._forget(run)
+
+
+def until(so: Callable[[], object], seconds: float = SECONDS) -> None:
+    """Wait for something to be so."""
+    end = time.monotonic() + seconds
+    while not so():
+        assert time.monotonic() < end, "It took too long."
+        time.sleep(0.05)
 
 
 def view_name(page: str, address: dict[str, str]) -> str:

@@ -23,7 +23,7 @@ from encoder.model import Encoder
 from encoder.models import load
 from encoder.pretrain import PretrainConfig, Pretraining, checkpoints, commonest
 from encoder.runs import SMALL, wordpiece
-from encoder.texts import token_row
+from encoder.texts import Sequences, token_row
 from tests.tiny import tiny_config
 
 ROOT = Path(__file__).parent.parent
@@ -64,7 +64,8 @@ def book(tmp_path):
 
 def pretraining(row, pieces, **settings):
     config = PretrainConfig(**{"steps": 20, "batch": 4, "length": 12, **settings})
-    return Pretraining(MaskedLanguageModel(Encoder(TINY), commonest(row, pieces, 500)), config, pieces, row)
+    texts = Sequences(row, config.length, pieces.classify, config.seed)
+    return Pretraining(MaskedLanguageModel(Encoder(TINY), commonest(row, pieces, 500)), config, pieces, texts)
 
 
 @pytest.mark.parametrize("norm", ["pre", "post"])

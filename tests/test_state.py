@@ -20,6 +20,7 @@ from tests.app import (
     said,
     start,
     told,
+    trained,
 )
 
 # For every choice: the page and view where its widget is, the kind of widget, another value, and how the address
@@ -57,12 +58,33 @@ CHANGES = {
     "pins_b": ("attention", {"together": "0"}, "explorer", "2", "2"),
     "more": ("attention", {}, "explorer", "2.1-4.3", "2.1-4.3"),
     "more_b": ("attention", {}, "explorer", "6.12", "6.12"),
+    "learn": ("train", {}, "button_group", "own", "own"),
+    "train_width": ("train", {}, "button_group", 128, "128"),
+    "train_layers": ("train", {}, "button_group", 3, "3"),
+    "train_heads": ("train", {}, "button_group", 8, "8"),
+    "train_norm": ("train", {}, "button_group", "none", "none"),
+    "train_activation": ("train", {}, "button_group", "relu", "relu"),
+    "train_score_scale": ("train", {}, "button_group", "sqrt_width", "sqrt_width"),
+    "train_learning_rate": ("train", {}, "button_group", 0.001, "0.001"),
+    "train_steps": ("train", {}, "button_group", 1_000, "1000"),
+    "train_view": ("train", {}, "button_group", "map", "map"),
+    "train_text": ("train", {"train_view": "heads"}, "text_input", "the car falls .", "the car falls ."),
+    "compare": ("train", {}, "selectbox", "brackets", "brackets"),
+    "look_at": ("train", {"train_view": "weights"}, "button_group", "copying", "copying"),
+    "level_of": ("train", {"train_view": "map"}, "button_group", "first", "first"),
 }
 SIDED = ("layer", "head", "level", "token", "neuron")
 for _name in SIDED:
     _page, _address, *_rest = CHANGES[_name]
     CHANGES[f"{_name}_b"] = (_page, {**_address, "together": "0"}, *_rest)
 CHANGES["neuron_b"] = ("feed_forward", {"neuron_b": "7", "together": "0"}, "selectbox", 857, "857")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def lesson():
+    """The Train page shows most of its choices once there is a training."""
+    with trained():
+        yield
 
 
 def test_this_table_has_every_choice_but_the_gpu_which_needs_one():

@@ -24,7 +24,16 @@ MOST_NUMBERS = 18  # tokens up to which every cell of the large map has room for
 
 def all_heads(attention: Array, tokens: Sequence[str], colour: str, chosen: int, columns: int = 4) -> Figure:
     """Every head of a layer, [head, query, key], as a small map on the 0–1 scale; the chosen one's title is bold."""
-    heads, names = len(attention), labels(tokens)
+    names = [f"head {head + 1}" for head in range(len(attention))]
+    titles = [f"<b>{name}</b>" if head == chosen else name for head, name in enumerate(names)]
+    return small_maps(attention, names, titles, tokens, colour, columns)
+
+
+def small_maps(
+    attention: Array, names: Sequence[str], titles: Sequence[str], tokens: Sequence[str], colour: str, columns: int
+) -> Figure:
+    """Attention of several heads, [head, query, key], as small maps in rows, each with its title."""
+    heads, tokens = len(attention), labels(tokens)
     columns = min(columns, heads)
     rows = ceil(heads / columns)
     scale = {"colorscale": probability_scale(colour), "cmin": 0, "cmax": 1, "showscale": False}
@@ -44,11 +53,11 @@ def all_heads(attention: Array, tokens: Sequence[str], colour: str, chosen: int,
         layout[f"yaxis{axis}"] = down(
             domain=(top - 0.86 / rows, top), anchor=f"x{axis}", ticks="", showticklabels=column == 0
         )
-        layout["annotations"].append(_title(head, left + 0.465 / columns, top, head == chosen))
+        layout["annotations"].append(_title(titles[head], left + 0.465 / columns, top))
         maps.append({
-            "type": "heatmap", "z": attention[head], "x": names, "y": names, "coloraxis": "coloraxis",
+            "type": "heatmap", "z": attention[head], "x": tokens, "y": tokens, "coloraxis": "coloraxis",
             "xaxis": f"x{axis}", "yaxis": f"y{axis}",
-            "hovertemplate": f"head {head + 1}<br>from %{{y}}<br>to %{{x}}<br>%{{z:.3f}}<extra></extra>",
+            "hovertemplate": f"{names[head]}<br>from %{{y}}<br>to %{{x}}<br>%{{z:.3f}}<extra></extra>",
         })  # fmt: skip
     return picture(maps, height=66 + 100 * rows, margin={"t": 18}, **layout)
 
@@ -81,7 +90,6 @@ def _numbers(attention: Array, names: Sequence[str]) -> Drawn:
     }  # fmt: skip
 
 
-def _title(head: int, x: float, y: float, bold: bool) -> Drawn:
-    text = f"<b>head {head + 1}</b>" if bold else f"head {head + 1}"
+def _title(text: str, x: float, y: float) -> Drawn:
     place = {"x": x, "y": y, "xref": "paper", "yref": "paper", "xanchor": "center", "yanchor": "bottom"}
     return {"text": text, "showarrow": False, "font": {"size": 11}, **place}

@@ -5,8 +5,8 @@ from functools import cache
 
 import streamlit as st
 
-from encoder.catalogue import Entry, catalogue
-from pages.shared import prose, state, traces
+from encoder.catalogue import Entry
+from pages.shared import lessons, prose, state, traces
 from pages.shared.state import Side
 
 NAMES: dict[Side, str] = {"a": "Left", "b": "Right"}
@@ -88,7 +88,7 @@ def _is_asked(example: dict[str, str]) -> bool:
 
 
 def _model(side: Side) -> None:
-    entries = catalogue()
+    entries = lessons.entries()
     chosen = traces.entry(side, entries)
     state.mirror(
         st.selectbox, side, NAMES[side], chosen.name, options=list(entries),

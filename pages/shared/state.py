@@ -15,8 +15,10 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from encoder import heads
-from encoder.catalogue import DEFAULT_LEFT, DEFAULT_RIGHT, catalogue
+from encoder.catalogue import DEFAULT_LEFT, DEFAULT_RIGHT
+from encoder.lesson import COMPARED, NEIGHBOURS, OFFERED, STRUCTURES, LessonConfig
 from encoder.quantities import QUANTITIES
+from pages.shared import lessons
 
 Side = Literal["a", "b"]  # left, right
 SIDED = ("layer", "head", "level", "token", "neuron")  # choices of each column; the right one's names end in _b
@@ -56,8 +58,15 @@ def _number(low: int, high: int) -> Callable[[str], int]:
     return read
 
 
+def _among(*numbers: float) -> Callable[[str], float]:
+    def read(value: str) -> float:
+        return next(number for number in numbers if str(number) == _one_of(*map(str, numbers))(value))
+
+    return read
+
+
 def _model(value: str) -> str:
-    return _one_of(*catalogue())(value)
+    return _one_of(*lessons.entries())(value)
 
 
 def _listed(pattern: str) -> Callable[[str], str]:
@@ -90,6 +99,14 @@ CHOICES: dict[str, Choice] = {
     "attention_view": Choice("all", _one_of("all", "maps", "head", "model", "neuron")),
     "neuron_view": Choice("after", _one_of("before", "after")),
     "quantity": Choice("change", _one_of(*QUANTITIES)),
+    # The Train page.
+    "learn": Choice("toy", _one_of("toy", "own")),
+    **{f"train_{name}": Choice(getattr(LessonConfig, name), _among(*OFFERED[name])) for name in OFFERED},
+    "train_view": Choice("curves", _one_of("curves", "weights", "heads", "map")),
+    "train_text": Choice(""),
+    "compare": Choice("loss", _one_of(*COMPARED)),
+    "look_at": Choice("agreement", _one_of(*STRUCTURES, *NEIGHBOURS)),
+    "level_of": Choice("last", _one_of("first", "last")),
     # The explorer's lenses.
     "layout": Choice("map", _one_of("map", "lines", "flat")),
     "weights": Choice("raw", _one_of("raw", "norm", "rollout")),

@@ -8,19 +8,21 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import streamlit as st
 
 from encoder import maps, packing
-from encoder.catalogue import Entry, catalogue
+from encoder.catalogue import Entry
 from encoder.maps import Places, Space
 from encoder.packing import Overview, Packed
+from encoder.replay import Replay, replay
 from encoder.trace import Trace
 from encoder.views import whole_words, without_special
-from pages.shared import state
+from encoder.workshop import Run
+from pages.shared import lessons, state
 from pages.shared.state import Side
 from pages.shared.store import Store
 
 if TYPE_CHECKING:
     from encoder.models import Model
 
-Kind = TypeVar("Kind", Trace, Places, Packed, Overview)
+Kind = TypeVar("Kind", Trace, Places, Packed, Overview, Replay)
 
 CACHE_BYTES = 640 * 2**20  # one trace of BERT base at 512 tokens takes about 450 MB, of MiniLM at 16 tokens 2 MB
 READINGS = 240  # enough for what thirty learners look at; a short one that was let go is made again in milliseconds
@@ -34,7 +36,7 @@ def _models() -> "Store[Model]":
 
 
 @st.cache_resource(show_spinner=False)
-def _readings() -> "Store[Trace | Places | Packed | Overview]":
+def _readings() -> "Store[Trace | Places | Packed | Overview | Replay]":
     # The allocator needs some of the bound for itself: memory between arrays of many sizes cannot all be used again.
     capacity = CACHE_BYTES * 7 // 8
     return Store(capacity, lambda reading: max(reading.nbytes, capacity // READINGS))
@@ -42,7 +44,7 @@ def _readings() -> "Store[Trace | Places | Packed | Overview]":
 
 def entry(side: Side, entries: dict[str, Entry] | None = None) -> Entry:
     """The catalogue's line for the model chosen on a side. A folder that has gone leaves the default."""
-    entries = entries or catalogue()
+    entries = entries or lessons.entries()
     return entries.get(state.get(side)) or entries[state.CHOICES[side].default]
 
 
@@ -61,18 +63,18 @@ def is_loaded(side: Side) -> bool:
 
 def model(side: Side) -> "Model":
     """The model chosen on a side, loaded by whoever asks first. Raises ModelError."""
-    return load(entry(side).name, device())
+    return load(entry(side), device())
 
 
-def load(name: str, where: str) -> "Model":
-    """A model of the catalogue on a device. Raises ModelError."""
-    return _models().get((name, where), lambda: _load(name, where))
+def load(entry: Entry, where: str) -> "Model":
+    """A model on a device. Raises ModelError."""
+    return _models().get((entry.name, where), lambda: _load(entry, where))
 
 
 def trace(side: Side) -> Trace:
     """What the side's model made of the text, with every token that it read. Raises ModelError."""
-    question = _question(side)
-    return _once(Trace, question, lambda: _read(*question))
+    question, chosen = _question(side), entry(side)
+    return _once(Trace, question, lambda: _read(chosen, *question[1:]))
 
 
 def shown(side: Side) -> Trace:
@@ -99,6 +101,13 @@ def packed(side: Side) -> Packed:
     return _once(Packed, (*question, layer), lambda: _in_turn(packing.pack, side, read, layer, seen))
 
 
+def again(run: Run, text: str, limit: int) -> Replay:
+    """What every snapshot of a lesson makes of a text. Raises ModelError."""
+    moments = run.moments
+    key = run.name, len(moments), text, limit
+    return _once(Replay, key, lambda: _in_turn(replay, moments, text, limit))
+
+
 def ready(side: Side) -> Trace | None:
     """The trace if it has been computed already."""
     found = _readings().peek(_question(side))
@@ -122,8 +131,8 @@ def _wishes() -> tuple[bool, bool]:
     return state.get("words"), state.get("hide")
 
 
-def _read(name: str, where: str, text: str, pair: str | None, limit: int) -> Trace:
-    return _in_turn(load(name, where).trace, text, pair, limit)
+def _read(entry: Entry, where: str, text: str, pair: str | None, limit: int) -> Trace:
+    return _in_turn(load(entry, where).trace, text, pair, limit)
 
 
 def _in_turn(make: Callable[..., Kind], *given: Any) -> Kind:
@@ -137,12 +146,12 @@ def _view(read: Trace, words: bool, hide: bool) -> Trace:
     return without_special(read) if hide else read
 
 
-def _load(name: str, where: str) -> "Model":
+def _load(entry: Entry, where: str) -> "Model":
     gc.disable()  # what is imported stays: looking for garbage among it would take a fifth of the time
     try:
         from encoder.models import load  # torch and transformers take seconds: the page's frame must not wait for them
 
-        return load(name, where, download=False)
+        return load(entry, where, download=False)
     finally:
         gc.enable()
         # Streamlit collects garbage after every turn and would walk all of torch each time: 170 ms of a 200 ms turn.

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import streamlit as st
 from streamlit import net_util
 
-from encoder.catalogue import DEFAULT_LEFT, DEFAULT_RIGHT
+from encoder.catalogue import DEFAULT_LEFT, DEFAULT_RIGHT, catalogue
 from pages.shared import explorer as explorer  # registers its component before the first visitor comes
 from pages.shared import traces
 
@@ -49,4 +49,4 @@ def _greet() -> None:
 
 def _load() -> None:
     for name in (DEFAULT_LEFT, DEFAULT_RIGHT):
-        traces.load(name, "cpu")
+        traces.load(catalogue()[name], "cpu")

@@ -41,14 +41,15 @@ def _ours() -> "Pretraining":
     from encoder.model import Encoder
     from encoder.pretrain import PretrainConfig, Pretraining, commonest
     from encoder.runs import SMALL, wordpiece
-    from encoder.texts import token_row
+    from encoder.texts import Sequences, token_row
 
     tokenizer, fresh = wordpiece(), texts.never_seen(seed=3, words=60)
     pieces = Pieces.of(tokenizer)
     row = token_row((next(fresh) for _ in range(3_000)), tokenizer)
-    config = PretrainConfig(steps=100_000)  # at its beginning: six tokens in ten are hidden
+    config = PretrainConfig(steps=100_000, batch=32)  # at its beginning: six tokens in ten are hidden
     predictable = commonest(np.arange(len(pieces.special)), pieces, config.predictable)
-    return Pretraining(MaskedLanguageModel(Encoder(SMALL), predictable), config, pieces, row)
+    sequences = Sequences(row, config.length, pieces.classify, config.seed)
+    return Pretraining(MaskedLanguageModel(Encoder(SMALL), predictable), config, pieces, sequences)
 
 
 def _bert(run: "Pretraining") -> Callable[[], object]:

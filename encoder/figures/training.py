@@ -1,0 +1,127 @@
+"""Training: curves of what is learned when, and how heads and words look at every snapshot."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from encoder.figures.attention import small_maps
+from encoder.figures.style import GREY, LEFT, Drawn, Figure, escape, labels, picture, rgba
+from encoder.maps import pca
+from encoder.trace import Array
+
+HEIGHT = 330
+MOST_TOKENS = 40  # of a sentence that is seen again at every snapshot
+# Okabe and Ito's other colours: blue and vermilion mean left and right.
+COLOURS = ("#009E73", "#CC79A7", "#E69F00", "#56B4E9", GREY)
+Points = tuple[Sequence[float], Sequence[float]]  # steps, values
+
+
+def accuracy(curves: Mapping[str, Points], chance: Mapping[str, float], unigram: Mapping[str, float]) -> Figure:
+    """Accuracy by structure; dotted, what guessing the most frequent word that could stand there gets."""
+    traces = []
+    for (name, (steps, values)), colour in zip(curves.items(), COLOURS, strict=False):
+        hover = f"{escape(name)}<br>step %{{x:,}}: %{{y:.0%}}<extra></extra>"
+        traces.append(_line(steps, values, escape(name), colour, hover, width=2.5))
+        if steps and name in unigram:
+            guess = f"{escape(name)}: {unigram[name]:.0%} by the most frequent word, {chance[name]:.0%} by pure chance"
+            ends, level = [steps[0], steps[-1]], [unigram[name]] * 2
+            dots = _line(ends, level, "", colour, f"{guess}<extra></extra>", width=1, dash="dot")
+            traces.append({**dots, "showlegend": False})
+    return _curves(traces, {"title": {"text": "right answers"}, "tickformat": ".0%", "range": [0, 1.03]})
+
+
+def compare(curves: Mapping[str, Points], what: str, share: bool) -> Figure:
+    """One figure of several trainings, by name; the last one in colour."""
+    traces = []
+    for number, (name, (steps, values)) in enumerate(curves.items()):
+        last = number == len(curves) - 1
+        colour = LEFT if last else rgba(GREY, 0.35 + 0.5 * (number + 1) / len(curves))
+        number_format = ".0%" if share else ".3f"
+        hover = f"{escape(name)}<br>step %{{x:,}}: %{{y:{number_format}}}<extra></extra>"
+        dash = ("solid", "dash", "dot", "dashdot")[(len(curves) - 1 - number) % 4]
+        traces.append(_line(steps, values, escape(name), colour, hover, width=2.5 if last else 1.5, dash=dash))
+    axis = {"tickformat": ".0%", "range": [0, 1.03]} if share else {"rangemode": "tozero"}
+    return _curves(traces, {"title": {"text": what}, **axis})
+
+
+def head_weights(steps: Sequence[int], found: Sequence[Sequence[Sequence[float]]], right: Points | None) -> Figure:
+    """Each head's weight on the token that it should look at, [moment][layer][head]; the best one in colour.
+
+    right: accuracy by step, to see which comes first.
+    """
+    weights = np.array(found)
+    best = np.unravel_index(weights[-1].argmax(), weights.shape[1:])
+    order = sorted(np.ndindex(weights.shape[1:]), key=lambda place: place == best)  # the best one on top
+    traces = []
+    for layer, head in order:
+        name, is_best = f"head {layer + 1}-{head + 1}", (layer, head) == best
+        hover = f"{name}<br>step %{{x:,}}: %{{y:.2f}}<extra></extra>"
+        colour, width = (LEFT, 3.0) if is_best else (rgba(GREY, 0.45), 1.0)
+        line = _line(steps, weights[:, layer, head].tolist(), name, colour, hover, width)
+        traces.append({**line, "showlegend": is_best})
+    if right is not None:
+        hover = "right answers<br>step %{x:,}: %{y:.0%}<extra></extra>"
+        traces.append(_line(*right, "right answers", COLOURS[0], hover, 1.5, "dash"))
+    return _curves(traces, {"title": {"text": "weight on the right token"}, "range": [0, 1.03]})
+
+
+def heads_again(attention: Array, steps: Sequence[int], tokens: Sequence[str]) -> Figure:
+    """All heads of all layers at every snapshot, [moment, layer, head, query, key]; a row a layer, and a slider."""
+    moments, layers, heads, count, _ = attention.shape
+    names = [f"head {layer + 1}-{head + 1}" for layer in range(layers) for head in range(heads)]
+    flat = attention.reshape(moments, layers * heads, count, count).round(3)
+    figure = small_maps(flat[-1], names, names, tokens, LEFT, heads)
+    frames = [[{"type": "heatmap", "z": one} for one in moment] for moment in flat]
+    return _through_time(figure, frames, steps, height=190 + 110 * layers)
+
+
+def map_again(states: Sequence[Array], steps: Sequence[int], tokens: Sequence[str]) -> Figure:
+    """Where the tokens lie at every snapshot, each [token, model], on axes that all snapshots share, and a slider."""
+    at, variance = pca(states, 2)
+    places, names = np.stack(at), labels(tokens)
+    low, high = places.min((0, 1)), places.max((0, 1))
+    room = 0.12 * np.maximum(high - low, 1e-6)
+    x, y = (
+        {"title": {"text": f"axis {axis + 1} ({variance[axis]:.0%} of variance)"},
+         "range": [float((low - room)[axis]), float((high + room)[axis])]}
+        for axis in (0, 1)
+    )  # fmt: skip
+    dots = {"type": "scatter", "mode": "markers+text", "text": names, "textposition": "top center",
+            "hoverinfo": "text", "marker": {"size": 8, "color": LEFT}}  # fmt: skip
+    frames = [[{**dots, "x": each[:, 0], "y": each[:, 1]}] for each in places]
+    return _through_time(picture(frames[-1], 460, xaxis=x, yaxis=y), frames, steps, height=520)
+
+
+def _through_time(figure: Figure, frames: Sequence[Sequence[Drawn]], steps: Sequence[int], height: int) -> Figure:
+    """A figure that a slider takes through its frames, in the browser alone; it begins with the last one."""
+    at_once = {"mode": "immediate", "frame": {"duration": 0, "redraw": True}, "transition": {"duration": 0}}
+    played = {"fromcurrent": True, "frame": {"duration": 250, "redraw": True}, "transition": {"duration": 0}}
+    slider = {
+        "active": len(steps) - 1, "currentvalue": {"prefix": "after step "}, "x": 0, "len": 1,
+        "y": 1, "yanchor": "bottom", "pad": {"l": 64, "b": 44},
+        "steps": [{"method": "animate", "label": f"{step:,}", "args": [[str(step)], at_once]} for step in steps],
+    }  # fmt: skip
+    play = {
+        "type": "buttons", "x": 0, "y": 1, "xanchor": "left", "yanchor": "bottom", "pad": {"b": 62},
+        "showactive": False,
+        "buttons": [{"label": "▶", "method": "animate", "args": [[str(step) for step in steps], played]}],
+    }  # fmt: skip
+    figure.update_layout(sliders=[slider], updatemenus=[play], height=height, margin={"t": 100})
+    figure.frames = [{"name": str(step), "data": list(data)} for step, data in zip(steps, frames, strict=True)]
+    return figure
+
+
+def _line(
+    steps: Sequence[float], values: Sequence[float], name: str, colour: str, hover: str, width: float,
+    dash: str = "solid",
+) -> Drawn:  # fmt: skip
+    return {
+        "type": "scatter", "mode": "lines", "x": list(steps), "y": list(values), "name": name, "hovertemplate": hover,
+        "line": {"color": colour, "width": width, "dash": dash},
+    }  # fmt: skip
+
+
+def _curves(traces: Sequence[Drawn], axis: Drawn) -> Figure:
+    legend = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0}
+    steps = {"title": {"text": "step"}, "rangemode": "tozero", "tickformat": ",d"}
+    return picture(traces, HEIGHT, showlegend=True, legend=legend, xaxis=steps, yaxis=axis)

@@ -1,0 +1,84 @@
+"""What a learner chooses for a short training, and what comes of it: light enough for every page to know."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Literal
+
+SNAPSHOTS = 28  # moments of a lesson that are kept
+OWN_TEXT_BYTES = 5_000_000  # the longest text that can be learned from
+STRUCTURES = ("agreement", "pronouns", "brackets", "copying")  # of the toy language, in encoder/corpus.py
+COMPARED = ("loss", *STRUCTURES)  # of several lessons
+NEIGHBOURS = {"previous": -1, "next": 1}  # tokens that heads may learn to look at in any text
+# What a learner can choose from; every pair of a width and a number of heads fits.
+OFFERED: dict[str, tuple[Any, ...]] = {
+    "width": (16, 32, 64, 128),
+    "layers": (1, 2, 3, 4),
+    "heads": (1, 2, 4, 8),
+    "norm": ("pre", "post", "none"),
+    "activation": ("gelu", "relu"),
+    "score_scale": ("sqrt_head_dim", "sqrt_width", "none"),
+    "learning_rate": (0.0003, 0.001, 0.003, 0.01, 0.03),
+    "steps": (1_000, 2_500, 4_500, 9_000),
+}
+ORDERS, TEXT, MODEL, MOMENTS = "lesson.json", "text.txt", "model", "moments"  # in a lesson's folder
+
+
+@dataclass(frozen=True)
+class LessonConfig:
+    """The defaults learn agreement and brackets within a minute on two cores."""
+
+    own_text: bool = False  # the learner's own text, instead of the toy language
+    width: int = 64
+    layers: int = 2  # copying needs two: the first tells each word what came before it
+    heads: int = 4
+    norm: Literal["pre", "post", "none"] = "pre"  # trains without care
+    activation: Literal["gelu", "relu"] = "gelu"
+    score_scale: Literal["sqrt_head_dim", "sqrt_width", "none"] = "sqrt_head_dim"
+    learning_rate: float = 3e-3  # the highest; it rises first and then falls as a cosine
+    steps: int = 4_500
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.width % self.heads:
+            raise ValueError(f"The width ({self.width}) must be a multiple of the number of heads ({self.heads}).")
+
+    @property
+    def moments(self) -> list[int]:
+        """The steps after which a snapshot is kept, 0 and the last one too; close together at the beginning."""
+        return sorted({round(self.steps * (number / (SNAPSHOTS - 1)) ** 2.5) for number in range(SNAPSHOTS)})
+
+    def differences(self) -> dict[str, Any]:
+        """What is not as usual."""
+        usual = LessonConfig()
+        mine = {each.name: getattr(self, each.name) for each in fields(self)}
+        return {name: value for name, value in mine.items() if value != getattr(usual, name)}
+
+
+def write_orders(folder: Path, config: LessonConfig, text: str) -> None:
+    """Put into a folder everything that `python -m encoder lesson` needs."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if config.own_text:
+        (folder / TEXT).write_text(text, encoding="utf-8")
+    (folder / ORDERS).write_text(json.dumps(asdict(config)), encoding="utf-8")
+
+
+def read_orders(folder: Path) -> LessonConfig:
+    given: Mapping[str, Any] = json.loads((folder / ORDERS).read_text(encoding="utf-8"))
+    return LessonConfig(**given)
+
+
+def milestone(steps: Sequence[int], values: Sequence[float], level: float) -> int | None:
+    """The first step from which a curve stays at a level or above it; None where it does not."""
+    reached = None
+    for step, value in zip(steps, values, strict=True):
+        reached = (reached if reached is not None else step) if value >= level else None
+    return reached
+
+
+def best_head(steps: Sequence[int], weights: Sequence[Sequence[Sequence[float]]]) -> tuple[str, int | None]:
+    """The head that gives most at the end, of [moment][layer][head], and from which step on it gives over half."""
+    places = [(layer, head) for layer, row in enumerate(weights[-1]) for head in range(len(row))]
+    layer, head = max(places, key=lambda place: weights[-1][place[0]][place[1]])
+    return f"{layer + 1}-{head + 1}", milestone(steps, [moment[layer][head] for moment in weights], 0.5)

@@ -1,0 +1,267 @@
+"""Lessons of a whole class: each in a process of its own, one at a time, the others in a queue."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any, Literal
+from uuid import uuid4
+
+from encoder.errors import ModelError
+from encoder.lesson import MODEL, MOMENTS, LessonConfig, write_orders
+
+State = Literal["waiting", "starting", "running", "paused", "done", "stopped", "failed"]
+AT_WORK: tuple[State, ...] = ("starting", "running")
+AWAY = 12.0  # seconds without its page until a lesson ends: a phone that changes its network comes back sooner
+KEEP = 3_600.0  # seconds that what was learned is kept for a page that is gone
+MOST, MOST_BROUGHT = 12, 3  # lessons, and models as files, kept for one learner
+ROOT = Path(__file__).parent.parent
+
+
+class Run:
+    """A lesson as seen from outside. One thread writes it, any may read it."""
+
+    def __init__(self, owner: str, number: int, config: LessonConfig, folder: Path) -> None:
+        self.owner, self.number, self.config, self.folder = owner, number, config, folder
+        self.name = folder.name
+        self.state: State = "waiting"
+        self.why = ""  # it failed or stopped, in a sentence
+        self.step = 0
+        self.losses: list[tuple[int, float]] = []  # (step, mean since the one before)
+        self.marks: list[dict[str, Any]] = []  # step, accuracy by structure, weight by what to look at
+        self.chance: dict[str, float] = {}
+        self.unigram: dict[str, float] = {}
+        self.parameters = 0
+        self.seconds = 0.0  # at work
+        self._since = 0.0
+        self._process: subprocess.Popen[str] | None = None
+
+    @property
+    def over(self) -> bool:
+        return self.state in ("done", "stopped", "failed")
+
+    @property
+    def worked(self) -> float:
+        """Seconds at work, up to now."""
+        return self.seconds + (time.monotonic() - self._since if self.state in AT_WORK else 0.0)
+
+    @property
+    def moments(self) -> list[tuple[int, Path]]:
+        """(step, model folder) of every snapshot that there is."""
+        return [(each["step"], self.folder / MOMENTS / f"{each['step']:08d}") for each in self.marks if each["moment"]]
+
+    @property
+    def model(self) -> Path | None:
+        """The folder of the trained model, once there is one."""
+        return self.folder / MODEL if self.state in ("done", "stopped") and (self.folder / MODEL).is_dir() else None
+
+    @property
+    def loss(self) -> tuple[list[int], list[float]]:
+        """Steps, and the mean loss since the one before."""
+        losses = list(self.losses)
+        return [step for step, _ in losses], [loss for _, loss in losses]
+
+    def accuracy(self, structure: str) -> tuple[list[int], list[float]]:
+        """Steps, and the share of right answers."""
+        return self._of("accuracy", structure)
+
+    def weights(self, target: str) -> tuple[list[int], list[list[list[float]]]]:
+        """Steps, and each head's mean weight on the token that decides, [layer][head]."""
+        return self._of("weight", target)
+
+    def _of(self, kind: str, name: str) -> tuple[list[int], list[Any]]:
+        marks = [each for each in list(self.marks) if name in each[kind]]
+        return [each["step"] for each in marks], [each[kind][name] for each in marks]
+
+    def _hear(self, said: dict[str, Any]) -> None:
+        event = said.pop("event")
+        if event == "ready":
+            self.parameters, self.chance, self.unigram = said["parameters"], said["chance"], said["unigram"]
+            self.state = "running"
+        elif event == "marks":
+            self.marks.append(said)
+            self.step = said["step"]
+        elif event == "progress":
+            self.losses.append((said["step"], said["loss"]))
+            self.step = said["step"]
+        elif event == "over":
+            self._rest(said["how"])
+        elif event == "failed":
+            self._rest("failed", said["why"])
+
+    def _rest(self, state: State, why: str = "") -> None:
+        """The work ends, for now or for good."""
+        if self.state in AT_WORK:
+            self.seconds = self.worked
+        self.why = why or self.why
+        self.state = state
+
+    def _say(self, wish: str) -> None:
+        """Tell the process at work; one that has just ended needs no telling."""
+        process = self._process
+        if process is not None and process.stdin is not None:
+            try:
+                process.stdin.write(wish + "\n")
+                process.stdin.flush()
+            except (OSError, ValueError):
+                pass
+
+
+@dataclass(frozen=True)
+class Brought:
+    """A model that a learner brought as a file."""
+
+    owner: str
+    label: str
+    folder: Path
+
+
+class Workshop:
+    """All lessons of a server, and the models that learners brought. Safe for threads."""
+
+    def __init__(self, home: Path, is_here: Callable[[str], bool]) -> None:
+        """home: a folder for everything. is_here: whether an owner's page is still open."""
+        self._home, self._is_here = home, is_here
+        self._runs: list[Run] = []
+        self._queue: list[Run] = []
+        self._brought: list[Brought] = []
+        self._change = threading.Condition()
+        self._numbers = count(1)
+        for work in (self._teach, self._watch):
+            threading.Thread(target=work, name=f"workshop{work.__name__}", daemon=True).start()
+
+    def start(self, owner: str, config: LessonConfig, text: str = "") -> Run:
+        """Put a new lesson in the queue. Raises ValueError where the same learner has one under way already."""
+        with self._change:
+            mine = self.of(owner)
+            if any(not run.over and run.state != "paused" for run in mine):
+                raise ValueError("One training of yours is under way already.")
+            number = max((run.number for run in mine), default=0) + 1
+            run = Run(owner, number, config, self._home / f"lesson-{next(self._numbers)}-{uuid4().hex[:8]}")
+            write_orders(run.folder, config, text)
+            self._runs.append(run)
+            self._queue.append(run)
+            for old in [each for each in mine if each.over][: len(mine) + 1 - MOST]:
+                self._forget(old)
+            self._change.notify_all()
+        return run
+
+    def of(self, owner: str) -> list[Run]:
+        """A learner's lessons, the oldest first."""
+        return [run for run in self._runs if run.owner == owner]
+
+    def ahead(self, run: Run) -> int:
+        """How many lessons go before this one in the queue, with the one at work."""
+        with self._change:
+            return self._queue.index(run) + 1 if run in self._queue else 0
+
+    def pause(self, run: Run) -> None:
+        """The lesson keeps where it is and makes room for whoever waits."""
+        self._end(run, "pause", "paused")
+
+    def stop(self, run: Run, why: str = "") -> None:
+        """The lesson ends here; what has been learned so far can be used. A waiting one leaves the queue."""
+        run.why = why
+        self._end(run, "stop", "stopped")
+
+    def resume(self, run: Run) -> None:
+        """A paused lesson goes on, after those that wait already."""
+        with self._change:
+            if run.state == "paused":
+                run.state = "waiting"
+                self._queue.append(run)
+                self._change.notify_all()
+
+    def bring(self, owner: str, label: str, data: bytes) -> Brought:
+        """Check a model that was downloaded here and keep it for its owner. Raises ModelError with the reason."""
+        from encoder import checkpoints  # torch takes seconds to import
+
+        folder = self._home / f"brought-{next(self._numbers)}-{uuid4().hex[:8]}"
+        try:
+            checkpoints.unpack(data, folder)
+        except ModelError:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        brought = Brought(owner, label, folder)
+        with self._change:
+            self._brought.append(brought)
+            for old in self.brought_by(owner)[:-MOST_BROUGHT]:
+                self._forget(old)
+        return brought
+
+    def brought_by(self, owner: str) -> list[Brought]:
+        """A learner's models, the oldest first."""
+        return [each for each in self._brought if each.owner == owner]
+
+    def _end(self, run: Run, wish: str, state: State) -> None:
+        with self._change:
+            if run.state == "waiting" and run in self._queue:
+                self._queue.remove(run)
+                run.state = state
+            elif run.state == "paused":
+                run.state = state
+            elif run.state in AT_WORK:
+                run._say(wish)
+
+    def _teach(self) -> None:
+        """One lesson after the other, for ever."""
+        while True:
+            with self._change:
+                while not self._queue:
+                    self._change.wait()
+                run = self._queue.pop(0)
+                run.state, run._since = "starting", time.monotonic()
+            try:
+                self._conduct(run)
+            except Exception as trouble:  # whatever it is, the next in the queue must have their turn
+                run._rest("failed", f"The training could not be run: {trouble}")
+            run._process = None
+
+    def _conduct(self, run: Run) -> None:
+        """A lesson's process from its start to its end."""
+        trouble = run.folder / "trouble.log"
+        with trouble.open("w+", encoding="utf-8") as errors:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "encoder", "lesson", str(run.folder)], cwd=ROOT, text=True, encoding="utf-8",
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,
+                env={**os.environ, "OMP_WAIT_POLICY": "passive", "PYTHONUNBUFFERED": "1"},
+            )  # fmt: skip
+            with process:
+                run._process = process
+                assert process.stdout is not None
+                for line in process.stdout:
+                    run._hear(json.loads(line))
+            if run.state in AT_WORK:  # it did not say how it ended
+                run._rest("failed", f"The training’s process ended unexpectedly (code {process.returncode}).")
+
+    def _watch(self) -> None:
+        """Lessons of pages that were closed end, and an hour later what was learned goes too."""
+        gone: dict[str, float] = {}
+        while True:
+            time.sleep(2)
+            everything: list[Run | Brought] = [*self._runs, *self._brought]
+            for each in everything:
+                if self._is_here(each.owner):
+                    gone.pop(each.owner, None)
+                    continue
+                away = time.monotonic() - gone.setdefault(each.owner, time.monotonic())
+                if isinstance(each, Run) and not each.over:
+                    if away > AWAY:
+                        self.stop(each, "Its page was closed.")
+                elif away > KEEP:
+                    with self._change:
+                        self._forget(each)
+
+    def _forget(self, each: Run | Brought) -> None:
+        if isinstance(each, Run):
+            self._runs.remove(each)
+        else:
+            self._brought.remove(each)
+        shutil.rmtree(each.folder, ignore_errors=True)
