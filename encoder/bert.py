@@ -21,14 +21,14 @@ from encoder.model import EmbeddingStates, Encoder, EncoderConfig, LayerStates, 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-# model_type in config.json → the class of its encoder. All are post-norm and use absolute positions.
+# model_type in config.json → its class with a prediction head. All are post-norm and use absolute positions.
 FAMILIES = {
-    "bert": "BertModel",
-    "roberta": "RobertaModel",
-    "xlm-roberta": "XLMRobertaModel",
-    "camembert": "CamembertModel",
-    "distilbert": "DistilBertModel",
-    "electra": "ElectraModel",
+    "bert": "BertForMaskedLM",
+    "roberta": "RobertaForMaskedLM",
+    "xlm-roberta": "XLMRobertaForMaskedLM",
+    "camembert": "CamembertForMaskedLM",
+    "distilbert": "DistilBertForMaskedLM",
+    "electra": "ElectraForMaskedLM",
 }
 
 
@@ -82,6 +82,7 @@ class Parts:
 def load_bert(folder: Path) -> "PreTrainedModel":
     """Load a BERT-family encoder from a folder: safetensors only, no code from the folder, float32, evaluation mode.
 
+    Where the folder has a prediction head for hidden tokens, the model has it too.
     Raises ModelError for a folder that is missing, broken, or of another family.
     """
     config = _read_config(folder)
@@ -93,22 +94,33 @@ def load_bert(folder: Path) -> "PreTrainedModel":
     try:
         model, report = getattr(transformers, name).from_pretrained(
             folder, local_files_only=True, use_safetensors=True, trust_remote_code=False, dtype=torch.float32,
-            attn_implementation="eager", output_loading_info=True, **_without_pooler(name),
+            attn_implementation="eager", output_loading_info=True,
         )  # fmt: skip
     except Exception as error:  # each layer below raises its own kind; to a learner they are all one
         reason = "its weights are missing, damaged, or do not fit"
         raise ModelError(f"The model in “{folder.name}” cannot be read: {reason}.") from error
-    if missing := [key for key in report["missing_keys"] if "pooler" not in key]:
-        # The library would fill these with random numbers; a trace of them would not be true.
+    # What is missing the library fills with random numbers: a trace of them would not be true, nor would a prediction.
+    body = f"{model.base_model_prefix}."
+    if missing := [key for key in report["missing_keys"] if key.startswith(body)]:
         raise ModelError(f"The model in “{folder.name}” is incomplete: {len(missing)} of its weights are missing.")
-    return model.eval()
+    return (model.base_model if report["missing_keys"] else model).eval()
+
+
+def prediction_head(model: "PreTrainedModel") -> Callable[[Tensor], Tensor] | None:
+    """What turns hidden states [place, model] into logits [place, piece], or None where the model has no such head."""
+    kind: Any = model
+    if hasattr(kind, "vocab_projector"):  # DistilBERT
+        return lambda hidden: kind.vocab_projector(kind.vocab_layer_norm(kind.activation(kind.vocab_transform(hidden))))
+    if hasattr(kind, "generator_lm_head"):  # ELECTRA
+        return lambda hidden: kind.generator_lm_head(kind.generator_predictions(hidden))
+    return getattr(kind, "cls", None) or getattr(kind, "lm_head", None)
 
 
 def take_apart(model: "PreTrainedModel") -> Parts:
     """The named boxes of a loaded BERT-family model, with or without a head. Raises ModelError for another family."""
     body: Any = model.base_model
     config = body.config.to_dict()
-    if _family(config) == "DistilBertModel":
+    if _family(config) == FAMILIES["distilbert"]:
         layers = tuple(_distilbert_layer(layer) for layer in body.transformer.layer)
         return Parts(_embedding(body), layers, config["n_heads"], config["activation"])
     layers = tuple(_bert_layer(layer) for layer in body.encoder.layer)
@@ -229,10 +241,6 @@ def _family(config: dict[str, Any]) -> str:
     if config.get("embedding_size", config.get("hidden_size")) != config.get("hidden_size"):
         raise ModelError("This ELECTRA's embeddings are narrower than its layers; they must be of one width.")
     return FAMILIES[kind]
-
-
-def _without_pooler(name: str) -> dict[str, bool]:
-    return {} if name in ("DistilBertModel", "ElectraModel") else {"add_pooling_layer": False}
 
 
 def _embedding(model: Any) -> EmbeddingParts:

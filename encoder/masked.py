@@ -108,7 +108,12 @@ class MaskedLanguageModel(nn.Module):
     def forward(self, ids: Tensor, segment: Tensor, asked: Tensor) -> Tensor:
         """Logits [place, choice] for the tokens that are asked for, in their order: the others cost nothing."""
         hidden = self.encoder(ids, segment if self.encoder.config.segments else None)
-        return self.head(hidden[asked], self.encoder.embeddings.token.weight)
+        return self.logits(hidden[asked])
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """[place, choice] of last hidden states [place, model]."""
+        logits: Tensor = self.head(hidden, self.encoder.embeddings.token.weight)
+        return logits
 
     def loss(self, batch: Masked) -> tuple[Tensor, Tensor]:
         """Sum of the losses, in nats, and how many there are: of the tokens asked for that can be predicted."""

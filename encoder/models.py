@@ -15,20 +15,20 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from encoder import checkpoints
-from encoder.bert import load_bert, take_apart, walk
+from encoder.bert import load_bert, prediction_head, take_apart, walk
 from encoder.catalogue import Entry, catalogue, minilm_folder
 from encoder.devices import accelerator, free_memory, is_out_of_memory, synchronize, threads
 from encoder.errors import ModelError
 from encoder.model import PRESETS, EmbeddingStates, Encoder, LayerStates
 from encoder.tokens import Tokenizer, read_tokenizer
-from encoder.trace import EmbeddingTrace, LayerTrace, ModelCard, Tokens, Trace, read_only
+from encoder.trace import EmbeddingTrace, Guess, LayerTrace, ModelCard, Tokens, Trace, read_only
 
 __all__ = ["DEFAULT_LIMIT", "Model", "catalogue", "load"]
 
@@ -52,16 +52,25 @@ class Reader:
     walk: Walk
 
 
+class Head(NamedTuple):
+    """A prediction head on the CPU."""
+
+    logits: Callable[[Tensor], Tensor]  # [place, model] → [place, choice]
+    choices: Tensor | None = None  # [choice] token ids; None where every token of the vocabulary is one
+
+
 class Model:
     """A network with its tokenizer. Shared by all threads: nothing about a call is kept on it."""
 
     def __init__(
-        self, card: ModelCard, tokenizer: Tokenizer, positions: int, scale: float, readers: tuple[Reader, ...]
-    ) -> None:
+        self, card: ModelCard, tokenizer: Tokenizer, positions: int, scale: float, readers: tuple[Reader, ...],
+        head: Head | None = None,
+    ) -> None:  # fmt: skip
         self.card = card
         self.positions = positions  # the longest text it can read, in tokens
         self._tokenizer = tokenizer
         self._scale = scale  # of the scores
+        self._head = head
         self._readers = readers  # in order of preference; the last one is the CPU's
 
     def trace(self, text: str, pair: str | None = None, limit: int = DEFAULT_LIMIT) -> Trace:
@@ -81,6 +90,25 @@ class Model:
                     raise
             free_memory(reader.device)  # only here has the error let go of the arrays it was raised among
         return self._read(cpu, ids, tokens)
+
+    def hidden_places(self, trace: Trace) -> list[int]:
+        """Where a reading has [MASK], or what this model calls it."""
+        return [place for place, token in enumerate(trace.tokens.text) if token == self._tokenizer.mask]
+
+    @torch.inference_mode()
+    def guesses(self, trace: Trace, count: int = 5) -> tuple[Guess, ...]:
+        """What stands behind each [MASK] of a reading, in this model's view; nothing without a prediction head."""
+        places = self.hidden_places(trace)
+        if self._head is None or not places:
+            return ()
+        hidden = torch.from_numpy(trace.layers[-1].hidden[places])  # [place, model]
+        every = self._head.logits(hidden).softmax(-1)  # [place, choice]
+        shares, found = every.topk(min(count, every.shape[-1]))
+        ids = found if self._head.choices is None else self._head.choices[found]
+        return tuple(
+            Guess(place, tuple(map(self._tokenizer.shown, each.tolist())), tuple(some.tolist()))
+            for place, each, some in zip(places, ids, shares, strict=True)
+        )
 
     def _read(self, reader: Reader, ids: list[int], tokens: Tokens) -> Trace:
         start = perf_counter()
@@ -113,11 +141,13 @@ def load(name: str | Entry, device: str = "cpu", download: bool = True) -> Model
     with BUILDING:
         if folder and not checkpoints.is_ours(folder):
             return _pretrained(entry, folder, device)
-        encoder = checkpoints.read(folder).encoder if folder else Encoder(PRESETS[entry.preset or ""], seed=SEED).eval()
-        return _from_scratch(entry, encoder, device)
+        if folder:
+            trained = checkpoints.read(folder)
+            return _from_scratch(entry, trained.encoder, device, Head(trained.logits, trained.head.ids))
+        return _from_scratch(entry, Encoder(PRESETS[entry.preset or ""], seed=SEED).eval(), device)
 
 
-def _from_scratch(entry: Entry, encoder: Encoder, device: str) -> Model:
+def _from_scratch(entry: Entry, encoder: Encoder, device: str, head: Head | None = None) -> Model:
     config = encoder.config
     # BERT's own WordPiece, so that tokens line up with BERT's; a folder may bring another one.
     own = entry.folder is not None and (entry.folder / "tokenizer.json").is_file()
@@ -136,7 +166,7 @@ def _from_scratch(entry: Entry, encoder: Encoder, device: str) -> Model:
         tokenizer=tokenizer.name,
     )
     readers = _readers(encoder, lambda module: module.trace, device)
-    return Model(card, tokenizer, config.positions, config.scale, readers)
+    return Model(card, tokenizer, config.positions, config.scale, readers, head)
 
 
 def _pretrained(entry: Entry, folder: Path, device: str) -> Model:
@@ -156,11 +186,12 @@ def _pretrained(entry: Entry, folder: Path, device: str) -> Model:
         width=token.embedding_dim,
         ffn_width=parts.layers[0].expand.out_features,
         vocabulary=token.num_embeddings,
-        parameters=_parameters(network),
+        parameters=_parameters(network.base_model),
         tokenizer=tokenizer.name,
     )
-    readers = _readers(network, lambda module: partial(walk, take_apart(module)), device)
-    return Model(card, tokenizer, parts.positions, parts.scale, readers)
+    readers = _readers(network.base_model, lambda module: partial(walk, take_apart(module)), device)
+    logits = prediction_head(network)
+    return Model(card, tokenizer, parts.positions, parts.scale, readers, Head(logits) if logits else None)
 
 
 def _readers(network: nn.Module, walk_of: Callable[[Any], Walk], device: str) -> tuple[Reader, ...]:

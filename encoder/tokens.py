@@ -11,6 +11,8 @@ from encoder.errors import ModelError
 from encoder.hub import TOKENIZERS
 from encoder.trace import Tokens, read_only
 
+MASKS = ("[MASK]", "<mask>")  # BERT's name for a hidden token, and RoBERTa's
+
 
 class Tokenizer:
     """A model's own tokenizer. Shared by all threads: nothing about a call is kept on it."""
@@ -32,14 +34,19 @@ class Tokenizer:
         """How many embeddings a model needs for every id that can come up; ids may have gaps."""
         return max(self.backend.get_vocab(with_added_tokens=True).values(), default=-1) + 1
 
+    @property
+    def mask(self) -> str | None:
+        """What it calls a hidden token, if it knows one."""
+        return next((name for name in MASKS if self.backend.token_to_id(name) is not None), None)
+
     def encode(self, text: str, pair: str | None, limit: int) -> tuple[list[int], Tokens]:
         """Token ids and their record for one text or a pair, at most `limit` tokens, special ones included.
 
         Where both sentences do not fit, the longer one is cut first (as BERT's own preparation does);
         `Tokens.left_out` counts what was cut.
         """
-        first = self.backend.encode(text, add_special_tokens=False)
-        second = self.backend.encode(pair, add_special_tokens=False) if pair else None
+        first = self.backend.encode(self._masked(text), add_special_tokens=False)
+        second = self.backend.encode(self._masked(pair), add_special_tokens=False) if pair else None
         room = max(0, limit - self.backend.num_special_tokens_to_add(second is not None))
         left_out = max(0, len(first) + (len(second) if second else 0) - room)
         if second is not None:
@@ -50,6 +57,12 @@ class Tokenizer:
         spans = first.offsets + (second.offsets if second else [])
         return encoding.ids, self._record(encoding, len(first), spans, left_out)
 
+    def _masked(self, text: str) -> str:
+        """Whatever a learner calls a hidden token, this tokenizer reads as its own; both names are equally long."""
+        for name in MASKS if self.mask else ():
+            text = text.replace(name, str(self.mask))
+        return text
+
     def _record(self, encoding: Encoding, first: int, spans: list[tuple[int, int]], left_out: int) -> Tokens:
         special = np.array(encoding.special_tokens_mask, dtype=bool)
         # Of the tokens that are not special, the first so many come from the first sentence; RoBERTa's own
@@ -58,7 +71,7 @@ class Tokenizer:
         span = np.zeros((len(special), 2), dtype=np.int64)
         span[~special] = np.array(spans, dtype=np.int64).reshape(-1, 2)
         return Tokens(
-            text=tuple(map(self._shown, encoding.ids)),
+            text=tuple(map(self.shown, encoding.ids)),
             word=read_only(_words(encoding.word_ids, sentence, special)),
             segment=read_only(sentence),
             special=read_only(special),
@@ -66,7 +79,8 @@ class Tokenizer:
             left_out=left_out,
         )
 
-    def _shown(self, token_id: int) -> str:
+    def shown(self, token_id: int) -> str:
+        """A token by its id, as a trace shows it."""
         # What the model reads: some tokenizers would give the typed letters of a word that it reads as <unk>.
         token: str = self.backend.id_to_token(token_id) or ""
         if not self._byte_level:

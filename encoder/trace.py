@@ -57,6 +57,15 @@ class Tokens:
 
 
 @dataclass(frozen=True)
+class Guess:
+    """What a model takes for likeliest at a hidden token."""
+
+    place: int  # of the hidden token in the trace
+    tokens: tuple[str, ...]  # the likeliest first
+    shares: tuple[float, ...]  # their probabilities
+
+
+@dataclass(frozen=True)
 class EmbeddingTrace:
     """The sum that a model starts from: token + position + segment, then a norm if there is one."""
 

@@ -4,7 +4,7 @@ import streamlit as st
 
 from encoder.figures import thumbnails
 from pages.shared import prose
-from pages.shared.cards import card, chips, stage
+from pages.shared.cards import card, chips, guesses, stage
 from pages.shared.columns import columns, switch
 
 prose.title(
@@ -17,6 +17,7 @@ for column in columns():
     with column:
         trace, colour = column.trace, column.colour
         chips(trace)
+        guesses(column)
         first, second = st.columns(2, wrap=False)
         with first:
             strip = thumbnails.embedding_strip(trace)

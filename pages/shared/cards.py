@@ -5,8 +5,13 @@ from html import escape
 
 import streamlit as st
 
-from encoder.trace import Trace
-from pages.shared import prose
+from encoder.labels import visible
+from encoder.trace import Guess, Trace
+from pages.shared import prose, traces
+from pages.shared.columns import Column
+from pages.shared.state import Side
+
+MOST_GUESSES = 3  # hidden tokens of a text
 
 
 def card(trace: Trace) -> None:
@@ -27,6 +32,31 @@ def card(trace: Trace) -> None:
 def chips(trace: Trace) -> None:
     """The tokens, as the tokenizer cut them."""
     st.html(prose.chips(trace.tokens.text, trace.tokens.special, trace.tokens.word))
+
+
+def guesses(column: Column) -> None:
+    """What the model takes for likeliest behind each [MASK] of the text."""
+    found = traces.guesses(column.side)
+    if found is None:
+        return
+    name = prose.plain(column.read.model.name)
+    if not found:
+        st.caption(f"{name} has no prediction head: it does not guess hidden tokens.")
+        return
+    st.html("".join(_guess(guess, column.side, len(found) > 1) for guess in found[:MOST_GUESSES]))
+    if len(found) > MOST_GUESSES:
+        st.caption(f"The first {MOST_GUESSES} of {len(found)} hidden tokens.")
+
+
+def _guess(guess: Guess, side: Side, numbered: bool) -> str:
+    """The likeliest tokens as bars of their probability, as HTML."""
+    rows = "".join(
+        f'<div class="row"><span class="bar" style="width: {share:.1%}"></span>'
+        f"<bdi>{escape(visible(token))}</bdi><b>{share:.1%}</b></div>"
+        for token, share in zip(guess.tokens, guess.shares, strict=True)
+    )
+    place = f" at place {guess.place + 1}" if numbered else ""
+    return f'<div class="guess {side}"><span class="what">Behind [MASK]{place}</span>{rows}</div>'
 
 
 def stage(picture: bytes, page: str, title: str, alt: str) -> None:

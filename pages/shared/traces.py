@@ -12,7 +12,7 @@ from encoder.catalogue import Entry
 from encoder.maps import Places, Space
 from encoder.packing import Overview, Packed
 from encoder.replay import Replay, replay
-from encoder.trace import Trace
+from encoder.trace import Guess, Trace
 from encoder.views import whole_words, without_special
 from encoder.workshop import Run
 from pages.shared import lessons, state
@@ -99,6 +99,12 @@ def packed(side: Side) -> Packed:
     layer = min(state.get(state.sided("layer", side)), read.model.layers) - 1
     seen = _once(Overview, (*question, "overview"), lambda: _in_turn(packing.overview, read))
     return _once(Packed, (*question, layer), lambda: _in_turn(packing.pack, side, read, layer, seen))
+
+
+def guesses(side: Side) -> tuple[Guess, ...] | None:
+    """What the side's model guesses behind each [MASK]: None where the text has none, () where it has no head."""
+    read, reader = trace(side), model(side)
+    return reader.guesses(read) if reader.hidden_places(read) else None
 
 
 def again(run: Run, text: str, limit: int) -> Replay:

@@ -1,0 +1,117 @@
+"""Guesses: what stands behind [MASK], in each model's own view."""
+
+import numpy as np
+import pytest
+import torch
+
+from encoder import checkpoints, hub
+from encoder.masked import MaskedLanguageModel
+from encoder.model import Encoder
+from encoder.models import load
+from tests.app import fine, open_page
+from tests.tiny import shaken, tiny_config, tiny_tokenizer, wordpiece
+
+WITH_HEADS = {
+    "bert": "BertForMaskedLM", "roberta": "RobertaForMaskedLM", "xlm-roberta": "XLMRobertaForMaskedLM",
+    "camembert": "CamembertForMaskedLM", "distilbert": "DistilBertForMaskedLM", "electra": "ElectraForMaskedLM",
+}  # fmt: skip
+TEXT = "the cat sat on the [MASK] ."
+
+
+def with_head(folder, family):
+    """A tiny random model with its prediction head, as transformers saves it."""
+    import transformers
+
+    from tests.tiny import tiny_network
+
+    config = tiny_network(family, vocab_size=tiny_tokenizer(family).get_vocab_size()).config
+    network = getattr(transformers, WITH_HEADS[family])(config)
+    shaken(network, seed=3).save_pretrained(folder)
+    tiny_tokenizer(family).save(str(folder / "tokenizer.json"))
+    return network
+
+
+@pytest.mark.parametrize("family", WITH_HEADS)
+def test_guesses_are_those_of_transformers(tmp_path, family):
+    network = with_head(tmp_path, family)
+    model = load(str(tmp_path))
+    trace = model.trace(TEXT)
+    [guess] = model.guesses(trace, 4)
+    backend = tiny_tokenizer(family)
+    ids = torch.tensor([backend.encode(TEXT.replace("[MASK]", model._tokenizer.mask)).ids])
+    with torch.inference_mode():
+        shares = network(ids).logits[0].softmax(-1)[guess.place]
+    expected, found = shares.topk(4)
+    assert trace.tokens.text[guess.place] == model._tokenizer.mask
+    np.testing.assert_allclose(guess.shares, expected, atol=1e-5)
+    assert [backend.token_to_id(token) for token in guess.tokens if family != "roberta"] == (
+        found.tolist() if family != "roberta" else []  # which shows bytes as what they mean
+    )
+
+
+def test_our_own_checkpoint_guesses_as_it_was_trained_to(tmp_path):
+    backend = wordpiece()
+    config = tiny_config(vocabulary=backend.get_vocab_size(), positions=20, norm="pre", final_norm=True)
+    choices = torch.tensor([5, 8, 9, 12, 17, 22])
+    network = shaken(MaskedLanguageModel(Encoder(config), choices)).half().float()
+    checkpoints.save(network, tmp_path, {}, backend)
+    model = load(str(tmp_path))
+    [guess] = model.guesses(model.trace(TEXT), 6)
+    ids = torch.tensor([backend.encode(TEXT).ids])
+    asked = ids == backend.token_to_id("[MASK]")
+    with torch.inference_mode():
+        shares, order = network.eval()(ids, torch.zeros_like(ids), asked).softmax(-1)[0].sort(descending=True)
+    np.testing.assert_allclose(guess.shares, shares, atol=1e-5)
+    assert [backend.token_to_id(token) for token in guess.tokens] == choices[order].tolist()
+    assert sum(guess.shares) == pytest.approx(1)
+
+
+def test_without_a_head_or_without_a_hidden_token_nothing_is_guessed(minilm, tmp_path):
+    assert minilm.guesses(minilm.trace("the [MASK] sat .")) == ()
+    with_head(tmp_path, "bert")
+    model = load(str(tmp_path))
+    assert model.guesses(model.trace("the cat sat .")) == ()
+    assert model.hidden_places(model.trace("the cat sat .")) == []
+    assert len(model.guesses(model.trace("[MASK] [MASK] sat ."))) == 2
+
+
+def test_a_folder_with_half_a_head_has_none(tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    with_head(tmp_path, "bert")
+    weights = load_file(tmp_path / "model.safetensors")
+    del weights["cls.predictions.transform.dense.weight"]
+    save_file(weights, tmp_path / "model.safetensors", {"format": "pt"})
+    model = load(str(tmp_path))
+    assert model.guesses(model.trace(TEXT)) == ()
+
+
+def test_both_names_of_a_hidden_token_are_read_alike_with_spans_that_fit_the_text(tmp_path):
+    with_head(tmp_path, "roberta")
+    model = load(str(tmp_path))
+    one, other = model.trace("the [MASK] sat"), model.trace("the <mask> sat")
+    assert one.tokens.text == other.tokens.text
+    assert one.tokens.span.tolist() == other.tokens.span.tolist()
+
+
+def test_the_first_page_shows_five_words_and_their_shares(tmp_path, monkeypatch):
+    with_head(tmp_path / "headed", "bert")
+    monkeypatch.setenv("ENCODER_LENS_MODELS", str(tmp_path))
+    app = open_page("side_by_side", text="the <b>cat</b> sat on the [MASK] .", a="headed")
+    assert fine(app)
+    [html] = [element.proto.body for element in app.get("html") if 'class="guess a"' in element.proto.body]
+    assert html.count('class="row"') == 5
+    assert html.count("%</b>") == 5
+    assert [caption.value for caption in app.caption if "no prediction head" in caption.value] == [
+        "MiniLM has no prediction head: it does not guess hidden tokens."
+    ]
+
+
+@pytest.mark.published
+@pytest.mark.skipif(not hub.cached("google-bert/bert-base-uncased"), reason="its weights are not on this machine")
+def test_bert_base_gives_the_published_shares():
+    model = load("bert-base-uncased")
+    [guess] = model.guesses(model.trace("The author talked to Sara about [MASK] book"), 50)
+    shares = dict(zip(guess.tokens, guess.shares, strict=True))
+    assert shares["his"] == pytest.approx(0.0700, abs=5e-4)
+    assert shares["her"] == pytest.approx(0.1019, abs=5e-4)
