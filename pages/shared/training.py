@@ -51,8 +51,12 @@ def summary(config: LessonConfig) -> str:
 
 def called(run: Run) -> str:
     """A training's name in lists and legends: its number, and what is unusual about it."""
-    unusual = [f"{about()['choices'][name]['label'].lower()} {named(name, value)}"
-               for name, value in run.config.differences().items() if name in OFFERED]  # fmt: skip
+    words = about()["choices"]
+    unusual = [
+        words[name]["short"].format(named(name, value))
+        for name, value in run.config.differences().items()
+        if name in words
+    ]
     return f"Training {run.number}: {', '.join(unusual) or 'as usual'}" + (", own text" * run.config.own_text)
 
 

@@ -1,0 +1,270 @@
+"""Lessons: what is chosen, how they run in processes of their own, and how a class shares the processor."""
+
+import json
+import os
+import signal
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from safetensors.numpy import load as from_bytes
+from safetensors.numpy import save
+from safetensors.torch import load_file
+
+from encoder import checkpoints
+from encoder.errors import ModelError
+from encoder.lesson import OFFERED, SNAPSHOTS, LessonConfig, best_head, milestone
+from encoder.models import load
+from encoder.replay import replay
+from encoder.workshop import Workshop
+from tests.app import until
+
+QUICK = {"steps": 40, "width": 16, "layers": 1, "heads": 2}
+TEXT = "The cat sat on the mat because it was tired. The dog bit the man, and the man bit the dog.\n" * 60
+
+
+@pytest.fixture(scope="module")
+def here():
+    """Whose pages are open: everybody's but those in this set's."""
+    return set()
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory, here):
+    return Workshop(tmp_path_factory.mktemp("workshop"), lambda owner: owner not in here)
+
+
+@pytest.fixture(scope="module")
+def done(shop):
+    """A lesson that has come to its end."""
+    return ended(shop.start("first", LessonConfig(**QUICK)))
+
+
+def ended(run):
+    until(lambda: run.over)
+    return run
+
+
+def working(run, step=1):
+    until(lambda: run.over or (run.state == "running" and run.step >= step))
+    assert run.state == "running", run.why
+    return run
+
+
+# What is chosen
+
+
+def test_every_width_fits_every_number_of_heads_and_others_are_refused():
+    for width in OFFERED["width"]:
+        for heads in OFFERED["heads"]:
+            LessonConfig(width=width, heads=heads)
+    with pytest.raises(ValueError, match="multiple"):
+        LessonConfig(width=16, heads=3)
+    for name, values in OFFERED.items():
+        assert getattr(LessonConfig(), name) in values
+
+
+@pytest.mark.parametrize("steps", OFFERED["steps"])
+def test_moments_are_many_closer_at_the_beginning_and_hold_both_ends(steps):
+    moments = LessonConfig(steps=steps).moments
+    assert 20 <= len(moments) <= SNAPSHOTS
+    assert (moments[0], moments[-1]) == (0, steps)
+    gaps = [later - earlier for earlier, later in pairwise(moments)]
+    assert gaps == sorted(gaps)
+
+
+def test_milestones_and_the_best_head():
+    assert milestone([0, 10, 20, 30], [0.1, 0.9, 0.4, 0.8], 0.5) == 30  # it did not stay there at first
+    assert milestone([0, 10, 20], [0.1, 0.6, 0.7], 0.5) == 10
+    assert milestone([0, 10], [0.1, 0.2], 0.5) is None
+    weights = [[[0.1, 0.9], [0.2, 0.3]], [[0.1, 0.2], [0.6, 0.3]]]  # [moment][layer][head]
+    assert best_head([5, 7], weights) == ("2-1", 7)
+
+
+# A lesson
+
+
+def test_a_lesson_leaves_its_curves_snapshots_and_a_model_that_reads(done):
+    assert (done.state, done.step, done.why) == ("done", 40, "")
+    assert done.seconds > 0
+    assert [step for step, _ in done.moments] == done.config.moments
+    assert set(done.chance) == {"agreement", "pronouns", "brackets", "copying"}
+    assert done.chance["agreement"] == pytest.approx(0.5)
+    steps, values = done.accuracy("brackets")
+    assert steps[0] == 0
+    assert steps[-1] == 40
+    assert all(0 <= value <= 1 for value in values)
+    _, weights = done.weights("previous")
+    assert np.shape(weights[0]) == (1, 2)  # layer, head
+    assert done.loss[0][-1] == 40
+    model = load(str(done.model))
+    assert model.trace("The dogs sleep .").tokens.text == ("[CLS]", "the", "dogs", "sleep", ".", "[SEP]")
+    assert len(model.guesses(model.trace("the dogs [MASK] ."))) == 1
+
+
+def test_every_snapshot_is_another_encoder_and_the_last_is_the_model(done):
+    seen = replay(done.moments, "the dogs sleep .", 40)
+    attention, steps, tokens = seen.attention
+    assert attention.shape == (len(steps), 1, 2, 6, 6)
+    assert tokens[1] == "the"
+    assert all(not np.array_equal(before, after) for before, after in pairwise(attention))
+    last = load(str(done.model)).trace("the dogs sleep .")
+    np.testing.assert_array_equal(attention[-1, 0], last.layers[0].attention)
+    np.testing.assert_array_equal(seen.hidden("last")[0][-1], last.layers[-1].hidden)
+    np.testing.assert_array_equal(seen.hidden("first")[0][-1], last.embedding.output)
+    assert replay(done.moments[:2], "the dogs sleep .", 4).left_out == 2
+
+
+def test_a_lesson_that_paused_ends_as_one_that_did_not(shop):
+    through = ended(shop.start("through", LessonConfig(**QUICK, seed=4)))
+    paused = working(shop.start("paused", LessonConfig(**QUICK, seed=4)))
+    shop.pause(paused)
+    until(lambda: paused.state == "paused")
+    assert 0 < paused.step < 40
+    assert paused.model is None
+    shop.resume(paused)
+    ended(paused)
+    one, other = (load_file(run.model / "model.safetensors") for run in (through, paused))
+    assert all(bool((one[name] == other[name]).all()) for name in one)
+    assert through.accuracy("agreement") == paused.accuracy("agreement")
+
+
+def test_a_stopped_lesson_leaves_what_it_has_learned(shop):
+    run = working(shop.start("stopped", LessonConfig(**{**QUICK, "steps": 4_000})))
+    shop.stop(run)
+    ended(run)
+    assert run.state == "stopped"
+    assert 0 < run.step < 4_000
+    assert load(str(run.model)).trace("the dog sleeps .").layers
+
+
+def test_somebodys_own_text_is_learned_with_pieces_of_its_own(shop):
+    run = ended(shop.start("own", LessonConfig(**QUICK, own_text=True), TEXT))
+    assert (run.state, run.why) == ("done", "")
+    assert list(run.chance) == ["hidden pieces"]
+    assert 0 < run.unigram["hidden pieces"] < 1
+    tokens = load(str(run.model)).trace("The cat bit the mat.").tokens.text
+    assert tokens == ("[CLS]", "the", "cat", "bit", "the", "mat", ".", "[SEP]")
+
+
+@pytest.mark.parametrize("text", ["Too short.", "", "\x00\x01 \ud83d".encode("utf-8", "replace").decode()])
+def test_a_text_too_short_to_learn_from_is_said(shop, text):
+    run = ended(shop.start(f"short {text!r}", LessonConfig(**QUICK, own_text=True), text))
+    assert run.state == "failed"
+    assert "at least 800" in run.why
+
+
+def test_a_loss_that_is_no_number_is_said(shop, monkeypatch):
+    run = ended(shop.start("wild", LessonConfig(**QUICK, norm="none", score_scale="none", learning_rate=1e30)))
+    assert run.state == "failed"
+    assert "learning rate" in run.why
+
+
+# A class
+
+
+def test_one_has_the_processor_and_the_others_wait_in_order_and_can_leave(shop):
+    runs = [shop.start(f"learner {number}", LessonConfig(**{**QUICK, "steps": 300})) for number in range(5)]
+    until(lambda: runs[0].state == "running")
+    assert [run.state for run in runs[1:]] == ["waiting"] * 4
+    assert [shop.ahead(run) for run in runs[1:]] == [1, 2, 3, 4]
+    shop.stop(runs[2])
+    assert runs[2].state == "stopped"
+    assert [shop.ahead(run) for run in (runs[1], runs[3], runs[4])] == [1, 2, 3]
+    shop.stop(runs[0])
+    until(lambda: runs[1].state == "running")
+    for run in runs:
+        shop.stop(run)
+    for run in runs:
+        ended(run)
+
+
+def test_a_second_training_of_the_same_learner_waits_for_the_first(shop):
+    run = shop.start("greedy", LessonConfig(**QUICK))
+    with pytest.raises(ValueError, match="under way"):
+        shop.start("greedy", LessonConfig(**QUICK))
+    ended(run)
+    assert ended(shop.start("greedy", LessonConfig(**QUICK))).number == 2
+
+
+def test_a_process_that_dies_is_said_and_the_next_one_has_its_turn(shop):
+    dying = working(shop.start("dying", LessonConfig(**{**QUICK, "steps": 9_000})))
+    following = shop.start("next", LessonConfig(**QUICK))
+    os.kill(dying._process.pid, signal.SIGTERM if os.name == "nt" else signal.SIGKILL)
+    assert ended(dying).state == "failed"
+    assert "unexpectedly" in dying.why
+    assert ended(following).state == "done"
+
+
+def test_a_page_that_is_closed_ends_its_lessons(shop, here, monkeypatch):
+    monkeypatch.setattr("encoder.workshop.AWAY", 0.5)
+    working(run := shop.start("leaving", LessonConfig(**{**QUICK, "steps": 9_000})))
+    here.add("leaving")
+    assert ended(run).state == "stopped"
+    assert run.why == "Its page was closed."
+
+
+# Files
+
+
+def test_a_model_that_was_downloaded_comes_back_the_same(shop, done):
+    brought = shop.bring("first", "mine", checkpoints.pack(done.model))
+    one, other = load(str(done.model)), load(str(brought.folder))
+    text = "the dogs near the tree [MASK] ."
+    np.testing.assert_array_equal(one.trace(text).layers[-1].hidden, other.trace(text).layers[-1].hidden)
+    assert one.guesses(one.trace(text)) == other.guesses(other.trace(text))
+    assert shop.brought_by("first") == [brought]
+    assert shop.brought_by("somebody else") == []
+
+
+def _header(data):
+    size = int.from_bytes(data[:8], "little")
+    return json.loads(data[8 : 8 + size])["__metadata__"]
+
+
+def _spoil(data, **changes):
+    """The same file with another header; None leaves a part out."""
+    header = {name: value for name, value in (_header(data) | changes).items() if value is not None}
+    return save(from_bytes(data), header)
+
+
+def _larger(data, name, value):
+    """The same weights under a config that says something else."""
+    config = json.loads(_header(data)["config"])
+    config["encoder"][name] = value
+    return _spoil(data, config=json.dumps(config))
+
+
+BAD = {
+    "a pickle": lambda data: b"\x80\x04K\x01.",
+    "nothing": lambda data: b"",
+    "half a file": lambda data: data[: len(data) // 2],
+    "no config": lambda data: _spoil(data, config=None),
+    "a config of another model": lambda data: _spoil(data, config='{"model_type": "bert"}'),
+    "a config that is a list": lambda data: _spoil(data, config="[]"),
+    "wider by its config": lambda data: _larger(data, "width", 32),
+    "deeper by its config": lambda data: _larger(data, "layers", 4_000_000),
+    "wide beyond all memory": lambda data: _larger(data, "width", 2**40),
+    "a tokenizer that is none": lambda data: _spoil(data, tokenizer="{}"),
+    "a tokenizer of another kind": lambda data: _spoil(data, tokenizer='{"model": {"type": "BPE"}}'),
+    "a tokenizer without specials": lambda data: _spoil(
+        data, tokenizer='{"model": {"type": "WordLevel", "vocab": {"a": 0}}}'
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", BAD)
+def test_a_bad_file_is_refused_with_the_reason_and_leaves_nothing_behind(shop, done, fault):
+    before = set(shop._home.iterdir())
+    with pytest.raises(ModelError) as told:
+        shop.bring("first", "bad", BAD[fault](checkpoints.pack(done.model)))
+    assert str(told.value).endswith(".")
+    assert set(shop._home.iterdir()) == before
+
+
+def test_a_tokenizer_brings_its_vocabulary_and_no_rules(shop, done):
+    data = checkpoints.pack(done.model)
+    tokenizer = json.loads(_header(data)["tokenizer"])
+    tokenizer["normalizer"] = {"type": "Replace", "pattern": {"Regex": "(a+)+$"}, "content": ""}
+    brought = shop.bring("first", "sly", _spoil(data, tokenizer=json.dumps(tokenizer)))
+    assert "Replace" not in (brought.folder / "tokenizer.json").read_text()
