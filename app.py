@@ -30,7 +30,7 @@ if __name__ == "__main__":  # Streamlit runs this file at every turn of every le
     page.run()
     sidebar.devices()
     with st.container(key="ready"):  # the end of the page, for whoever waits for it
-        st.caption("Encoder Lens · every number on this page was computed on this machine from the text above.")
+        st.caption("Encoder Lens · every number on this page was computed on this machine.")
         state.expect_answer()
 else:  # and imports it once, as a server
     warm.announce(pages)

@@ -19,6 +19,8 @@ from encoder.masked import MaskedLanguageModel
 from encoder.model import Encoder, EncoderConfig
 
 KINDS = get_type_hints(EncoderConfig)
+LARGEST, LONGEST = 2**20, 2**40  # of a size in a config, and of what is counted before anything is built
+REAL, WHOLE = ("F16", "BF16", "F32"), ("I32", "I64")  # how safetensors calls numbers that a model's weights may be
 FAMILY = "encoder-lens"  # what config.json calls the model's type, where transformers' own stand too
 
 
@@ -45,7 +47,7 @@ def pack(folder: Path) -> bytes:
 
 
 def unpack(data: bytes, folder: Path) -> None:
-    """Put what `pack` made, or claims to be, into a folder, and check it. Raises ModelError with the reason.
+    """Put what `pack` made, or what claims to be that, into a folder, and check it. Raises ModelError with the reason.
 
     Of its tokenizer only the vocabulary is taken over: rules for cutting text are programs of their own.
     """
@@ -59,9 +61,18 @@ def unpack(data: bytes, folder: Path) -> None:
     if "config" not in header:
         raise ModelError("This safetensors file was not downloaded here: its header holds no config.")
     (folder / "config.json").write_text(header["config"], encoding="utf-8")
-    if "tokenizer" in header:
-        _rebuilt(header["tokenizer"]).save(str(folder / "tokenizer.json"))
-    read(folder)
+    if "tokenizer" not in header:
+        raise ModelError("This safetensors file was not downloaded here: its header holds no tokenizer.")
+    tokenizer = _rebuilt(header["tokenizer"])
+    tokenizer.save(str(folder / "tokenizer.json"))
+    model = read(folder)
+    config = model.encoder.config
+    if tokenizer.get_vocab_size() != config.vocabulary:
+        raise ModelError(f"The tokenizer knows {tokenizer.get_vocab_size()} tokens, the model {config.vocabulary}.")
+    ids = torch.arange(min(config.positions, config.vocabulary))[None]
+    with torch.inference_mode():
+        if not bool(model.logits(model.encoder(ids)[0]).isfinite().all()):
+            raise ModelError("With these weights the model computes what are no numbers.")
 
 
 def _rebuilt(tokenizer: str) -> Tokenizer:
@@ -83,7 +94,7 @@ def is_ours(folder: Path) -> bool:
     """Whether a folder holds a model of this kind, as its config.json says."""
     try:
         return bool(_config(folder)["model_type"] == FAMILY)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return False
 
 
@@ -97,9 +108,12 @@ def read(folder: Path) -> MaskedLanguageModel:
     try:
         with safe_open(weights, framework="pt") as file:
             shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
-            choices = file.get_tensor("head.ids").long() if "head.ids" in shapes else None
+            kinds = {name: file.get_slice(name).get_dtype() for name in shapes}
+            choices = file.get_tensor("head.ids").long() if kinds.get("head.ids") in WHOLE else None
     except (OSError, SafetensorError) as error:
         raise ModelError(f"The weights in “{folder.name}” are missing or damaged.") from error
+    if strange := [name for name, kind in kinds.items() if kind not in REAL and name != "head.ids"]:
+        raise ModelError(f"In “{folder.name}”, {strange[0]} holds no real numbers.")
     if choices is None or choices.ndim != 1 or not _fit(choices, config.vocabulary):
         raise ModelError(f"The model in “{folder.name}” does not say which pieces it can predict.")
     layers = {name.split(".")[2] for name in shapes if name.startswith("encoder.layers.")}
@@ -125,10 +139,10 @@ def _encoder_config(folder: Path) -> EncoderConfig:
     try:
         given = _config(folder)["encoder"]
         settings = {name: given[name] for name in KINDS if name in given}
-        if not all(_may_be(KINDS[name], value) for name, value in settings.items()):
+        if not all(_may_be(KINDS[name], value) and _is_bounded(name, value) for name, value in settings.items()):
             raise ValueError
         return EncoderConfig(**settings)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise ModelError(f"The config.json in “{folder.name}” is missing, or describes no encoder.") from error
 
 
@@ -137,6 +151,16 @@ def _may_be(kind: Any, value: Any) -> bool:
     if get_origin(kind) is Literal:
         return value in get_args(kind)
     return type(value) is kind or (kind is float and type(value) is int)
+
+
+def _is_bounded(name: str, value: Any) -> bool:
+    """Whether a number can be what its name says; other settings are compared elsewhere."""
+    if isinstance(value, str | bool):
+        return True
+    if name.endswith("dropout"):
+        return bool(0 <= value < 1)
+    most = LONGEST if name in ("layers", "vocabulary", "positions", "ffn_width") else LARGEST
+    return bool(0 < value <= most) or (name == "segments" and value == 0)
 
 
 def _config(folder: Path) -> dict[str, Any]:
@@ -154,4 +178,4 @@ def _large(weight: Tensor) -> Tensor:
 
 
 def _fit(ids: Tensor, vocabulary: int) -> bool:
-    return len(ids) > 0 and int(ids.min()) >= 0 and int(ids.max()) < vocabulary
+    return 0 < len(ids) == len(ids.unique()) and int(ids.min()) >= 0 and int(ids.max()) < vocabulary

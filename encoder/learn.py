@@ -10,10 +10,9 @@ import os
 import sys
 import threading
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from time import perf_counter
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -43,7 +42,7 @@ EXAMS = 80  # in a whole lesson
 PIECES = 3_000  # of the vocabulary made for somebody's own text
 FEWEST = 800  # tokens that can be learned from
 HELD_OUT = 0.05  # of somebody's own text, its end, is asked about and never learned from
-NEWS = 0.5  # seconds between two reports of how far it is
+NEWS = 25  # steps whose mean loss is a point of the curve: sentences of one length are more or less surprising
 
 
 class Marks(NamedTuple):
@@ -65,9 +64,9 @@ class Exam(Protocol):
 class ToyExam:
     """One word hidden in each of many sentences; of the words that could stand there, is the likeliest one right?"""
 
-    def __init__(self, tokenizer: Tokenizer, pieces: Pieces, row: Array) -> None:
+    def __init__(self, tokenizer: Tokenizer, pieces: Pieces, row: Array, sentences: Sequence[Sentence]) -> None:
+        """row: [token] of what is learned from, for its frequencies."""
         frequency = np.bincount(row, minlength=len(pieces.special))
-        sentences = corpus.sentences(ASKED * len(corpus.STRUCTURES), EXAM_SEED)
         chance = np.random.default_rng(EXAM_SEED)
         asked = [(each, each.questions[chance.integers(len(each.questions))]) for each in sentences]
         self._tokenizer, self._mask = tokenizer, pieces.mask
@@ -160,9 +159,9 @@ class Lesson:
         parameters = sum(weight.numel() for weight in training.model.parameters())
         _tell("ready", parameters=parameters, chance=exam.chance, unigram=exam.unigram)
         every, moments = max(1, config.steps // EXAMS), set(config.moments)
-        if training.step == 0:
+        if training.step == 0 and not self._moment().exists():
             self._look()
-        losses, told = [], perf_counter()
+        losses = []
         while training.step < config.steps and not wish.heard:
             losses.append(training.advance()["loss"])
             if not np.isfinite(losses[-1]):
@@ -172,24 +171,29 @@ class Lesson:
                 )
             if training.step in moments or training.step % every == 0:
                 self._look()
-            if perf_counter() - told > NEWS or training.step == config.steps:
+            if training.step % NEWS == 0:
                 _tell("progress", step=training.step, loss=round(float(np.mean(losses)), 4))
-                losses, told = [], perf_counter()
+                losses = []
+        if training.step < config.steps and not self._moment().exists():
+            self._look(last=True)
+        self._keep(self._folder / MODEL)
         if wish.heard == "pause":
             training.save(self._folder / "checkpoints")
-            return "paused"
-        self._keep(self._folder / MODEL)
-        return "stopped" if wish.heard else "done"
+        return {"pause": "paused", "stop": "stopped"}.get(wish.heard, "done")
 
-    def _look(self) -> None:
-        """An exam, and a snapshot where one is due."""
+    def _look(self, last: bool = False) -> None:
+        """An exam, and a snapshot where one is due, as it is at the last moment."""
         training = self._training
         training.model.eval()
         marks = self._exam.marks(training.model)
-        kept = training.step in self._config.moments
+        kept = last or training.step in self._config.moments
         if kept:
-            self._keep(self._folder / MOMENTS / f"{training.step:08d}")
+            self._keep(self._moment())
         _tell("marks", step=training.step, moment=kept, **marks._asdict())
+
+    def _moment(self) -> Path:
+        """Where the snapshot of this step lies, or would."""
+        return self._folder / MOMENTS / f"{self._training.step:08d}"
 
     def _keep(self, folder: Path) -> None:
         about = {"lesson": asdict(self._config), "step": self._training.step}
@@ -205,7 +209,6 @@ class Wish:
     def listen(self) -> None:
         for line in sys.stdin:
             self.heard = line.strip()
-            return
         self.heard = "stop"
 
 
@@ -218,7 +221,7 @@ def run(folder: Path) -> int:
     threading.Thread(target=wish.listen, daemon=True).start()
     try:
         _tell("over", how=Lesson(folder).teach(wish))
-    except (ValueError, OSError, MemoryError) as error:
+    except (ValueError, OSError, MemoryError, RuntimeError) as error:
         _tell("failed", why=str(error) or type(error).__name__)
         return 1
     return 0
@@ -235,10 +238,12 @@ def encoder_config(config: LessonConfig, vocabulary: int) -> EncoderConfig:
 
 def _toy() -> tuple[Tokenizer, Array, Exam, Batches]:
     tokenizer = corpus.tokenizer()
-    sentences = [each.text for each in corpus.sentences(TOY_SENTENCES, TOY_SEED, TURNS)]
-    ids = [encoding.ids for encoding in tokenizer.encode_batch_fast(sentences)]
+    asked = corpus.sentences(ASKED * len(corpus.STRUCTURES), EXAM_SEED)
+    known = {sentence.text for sentence in asked}  # a small language says the same thing twice: never in an exam
+    learned = [each.text for each in corpus.sentences(TOY_SENTENCES, TOY_SEED, TURNS) if each.text not in known]
+    ids = [encoding.ids for encoding in tokenizer.encode_batch_fast(learned)]
     row = np.concatenate(ids)
-    return tokenizer, row, ToyExam(tokenizer, Pieces.of(tokenizer), row), Sentences(ids)
+    return tokenizer, row, ToyExam(tokenizer, Pieces.of(tokenizer), row, asked), Sentences(ids)
 
 
 def _own(file: Path) -> tuple[Tokenizer, Array, Exam, Batches]:

@@ -9,18 +9,18 @@ from typing import Any, Literal
 SNAPSHOTS = 28  # moments of a lesson that are kept
 OWN_TEXT_BYTES = 5_000_000  # the longest text that can be learned from
 STRUCTURES = ("agreement", "pronouns", "brackets", "copying")  # of the toy language, in encoder/corpus.py
-COMPARED = ("loss", *STRUCTURES)  # of several lessons
+COMPARED = ("loss", "all", *STRUCTURES)  # of several lessons; all: the mean of whatever each was asked
 NEIGHBOURS = {"previous": -1, "next": 1}  # tokens that heads may learn to look at in any text
 # What a learner can choose from; every pair of a width and a number of heads fits.
 OFFERED: dict[str, tuple[Any, ...]] = {
     "width": (16, 32, 64, 128),
     "layers": (1, 2, 3, 4),
     "heads": (1, 2, 4, 8),
+    "steps": (1_000, 2_500, 4_500, 9_000),
     "norm": ("pre", "post", "none"),
     "activation": ("gelu", "relu"),
     "score_scale": ("sqrt_head_dim", "sqrt_width", "none"),
     "learning_rate": (0.0003, 0.001, 0.003, 0.01, 0.03),
-    "steps": (1_000, 2_500, 4_500, 9_000),
 }
 ORDERS, TEXT, MODEL, MOMENTS = "lesson.json", "text.txt", "model", "moments"  # in a lesson's folder
 

@@ -59,6 +59,21 @@ def token_row(texts: Iterable[str], tokenizer: Tokenizer) -> Array:
     return np.concatenate(row) if row else np.zeros(0, dtype=np.int32)
 
 
+def decoded(data: bytes) -> str:
+    """The text of a file, whatever program wrote it. Raises ValueError for what is no text."""
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        text = data.decode("utf-16", errors="replace")
+    else:
+        try:
+            text = data.decode("utf-8-sig")
+        except UnicodeDecodeError:
+            text = data.decode("cp1252", errors="replace")  # as Windows programs write western languages
+    strange = sum(text.count(sign) for sign in "\x00\ufffd")
+    if strange > len(text) / 200:
+        raise ValueError("This file is no text, or in an encoding that is not known here; UTF-8 is.")
+    return text
+
+
 class Batches(Protocol):
     """What can be learned from, a step at a time."""
 

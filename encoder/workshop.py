@@ -1,6 +1,7 @@
 """Lessons of a whole class: each in a process of its own, one at a time, the others in a queue."""
 
 import json
+import logging
 import os
 import shutil
 import subprocess
@@ -11,10 +12,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from statistics import fmean
 from typing import Any, Literal
 from uuid import uuid4
 
-from encoder.errors import ModelError
 from encoder.lesson import MODEL, MOMENTS, LessonConfig, write_orders
 
 State = Literal["waiting", "starting", "running", "paused", "done", "stopped", "failed"]
@@ -24,9 +25,13 @@ KEEP = 3_600.0  # seconds that what was learned is kept for a page that is gone
 MOST, MOST_BROUGHT = 12, 3  # lessons, and models as files, kept for one learner
 ROOT = Path(__file__).parent.parent
 
+BRINGING = threading.Lock()  # a file may have 100 MB: one at a time
+
+log = logging.getLogger(__name__)
+
 
 class Run:
-    """A lesson as seen from outside. One thread writes it, any may read it."""
+    """A lesson as seen from outside. The workshop writes it under its lock; anybody may read it."""
 
     def __init__(self, owner: str, number: int, config: LessonConfig, folder: Path) -> None:
         self.owner, self.number, self.config, self.folder = owner, number, config, folder
@@ -40,6 +45,7 @@ class Run:
         self.unigram: dict[str, float] = {}
         self.parameters = 0
         self.seconds = 0.0  # at work
+        self.wish = ""  # what its process was last asked for: "pause" or "stop"
         self._since = 0.0
         self._process: subprocess.Popen[str] | None = None
 
@@ -60,7 +66,7 @@ class Run:
     @property
     def model(self) -> Path | None:
         """The folder of the trained model, once there is one."""
-        return self.folder / MODEL if self.state in ("done", "stopped") and (self.folder / MODEL).is_dir() else None
+        return self.folder / MODEL if self.over and (self.folder / MODEL).is_dir() else None
 
     @property
     def loss(self) -> tuple[list[int], list[float]]:
@@ -69,7 +75,10 @@ class Run:
         return [step for step, _ in losses], [loss for _, loss in losses]
 
     def accuracy(self, structure: str) -> tuple[list[int], list[float]]:
-        """Steps, and the share of right answers."""
+        """Steps, and the share of right answers; of "all" structures their mean."""
+        if structure == "all":
+            marks = list(self.marks)
+            return [each["step"] for each in marks], [fmean(each["accuracy"].values()) for each in marks]
         return self._of("accuracy", structure)
 
     def weights(self, target: str) -> tuple[list[int], list[list[list[float]]]]:
@@ -101,10 +110,12 @@ class Run:
         if self.state in AT_WORK:
             self.seconds = self.worked
         self.why = why or self.why
-        self.state = state
+        self.state = "stopped" if state == "paused" and self.wish == "stop" else state
+        self.wish = ""
 
     def _say(self, wish: str) -> None:
-        """Tell the process at work; one that has just ended needs no telling."""
+        """Tell the process at work, or as soon as it is; one that has just ended needs no telling."""
+        self.wish = wish
         process = self._process
         if process is not None and process.stdin is not None:
             try:
@@ -139,16 +150,17 @@ class Workshop:
 
     def start(self, owner: str, config: LessonConfig, text: str = "") -> Run:
         """Put a new lesson in the queue. Raises ValueError where the same learner has one under way already."""
+        folder = self._home / f"lesson-{next(self._numbers)}-{uuid4().hex[:8]}"
+        write_orders(folder, config, text)
         with self._change:
             mine = self.of(owner)
             if any(not run.over and run.state != "paused" for run in mine):
+                shutil.rmtree(folder, ignore_errors=True)
                 raise ValueError("One training of yours is under way already.")
-            number = max((run.number for run in mine), default=0) + 1
-            run = Run(owner, number, config, self._home / f"lesson-{next(self._numbers)}-{uuid4().hex[:8]}")
-            write_orders(run.folder, config, text)
+            run = Run(owner, max((run.number for run in mine), default=0) + 1, config, folder)
             self._runs.append(run)
             self._queue.append(run)
-            for old in [each for each in mine if each.over][: len(mine) + 1 - MOST]:
+            for old in [each for each in mine if each.over][: max(0, len(mine) + 1 - MOST)]:
                 self._forget(old)
             self._change.notify_all()
         return run
@@ -168,8 +180,7 @@ class Workshop:
 
     def stop(self, run: Run, why: str = "") -> None:
         """The lesson ends here; what has been learned so far can be used. A waiting one leaves the queue."""
-        run.why = why
-        self._end(run, "stop", "stopped")
+        self._end(run, "stop", "stopped", why)
 
     def resume(self, run: Run) -> None:
         """A paused lesson goes on, after those that wait already."""
@@ -185,8 +196,9 @@ class Workshop:
 
         folder = self._home / f"brought-{next(self._numbers)}-{uuid4().hex[:8]}"
         try:
-            checkpoints.unpack(data, folder)
-        except ModelError:
+            with BRINGING:
+                checkpoints.unpack(data, folder)
+        except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
         brought = Brought(owner, label, folder)
@@ -200,15 +212,17 @@ class Workshop:
         """A learner's models, the oldest first."""
         return [each for each in self._brought if each.owner == owner]
 
-    def _end(self, run: Run, wish: str, state: State) -> None:
+    def _end(self, run: Run, wish: str, state: State, why: str = "") -> None:
         with self._change:
-            if run.state == "waiting" and run in self._queue:
-                self._queue.remove(run)
-                run.state = state
-            elif run.state == "paused":
-                run.state = state
-            elif run.state in AT_WORK:
+            if run.over:
+                return
+            run.why = why
+            if run.state in AT_WORK:
                 run._say(wish)
+                return
+            if run in self._queue:
+                self._queue.remove(run)
+            run.state = state
 
     def _teach(self) -> None:
         """One lesson after the other, for ever."""
@@ -221,7 +235,8 @@ class Workshop:
             try:
                 self._conduct(run)
             except Exception as trouble:  # whatever it is, the next in the queue must have their turn
-                run._rest("failed", f"The training could not be run: {trouble}")
+                with self._change:
+                    run._rest("failed", f"The training could not be run: {trouble}")
             run._process = None
 
     def _conduct(self, run: Run) -> None:
@@ -234,30 +249,48 @@ class Workshop:
                 env={**os.environ, "OMP_WAIT_POLICY": "passive", "PYTHONUNBUFFERED": "1"},
             )  # fmt: skip
             with process:
-                run._process = process
+                with self._change:
+                    run._process = process
+                    if run.wish:  # it was said while the process began
+                        run._say(run.wish)
                 assert process.stdout is not None
                 for line in process.stdout:
-                    run._hear(json.loads(line))
-            if run.state in AT_WORK:  # it did not say how it ended
-                run._rest("failed", f"The training’s process ended unexpectedly (code {process.returncode}).")
+                    with self._change:
+                        run._hear(json.loads(line))
+            if process.returncode:
+                errors.seek(0)
+                log.warning("%s ended with code %s: %s", run.name, process.returncode, errors.read()[-2_000:])
+            with self._change:
+                if run.state in AT_WORK:  # it did not say how it ended
+                    run._rest("failed", f"The training’s process ended unexpectedly (code {process.returncode}).")
 
     def _watch(self) -> None:
         """Lessons of pages that were closed end, and an hour later what was learned goes too."""
         gone: dict[str, float] = {}
         while True:
             time.sleep(2)
-            everything: list[Run | Brought] = [*self._runs, *self._brought]
-            for each in everything:
-                if self._is_here(each.owner):
-                    gone.pop(each.owner, None)
-                    continue
-                away = time.monotonic() - gone.setdefault(each.owner, time.monotonic())
-                if isinstance(each, Run) and not each.over:
-                    if away > AWAY:
-                        self.stop(each, "Its page was closed.")
-                elif away > KEEP:
-                    with self._change:
+            try:
+                self._look_round(gone)
+            except Exception:  # whatever it is, closed pages must go on being noticed
+                log.exception("the workshop could not look who is there")
+
+    def _look_round(self, gone: dict[str, float]) -> None:
+        """gone: since when each owner who is not there has been away."""
+        everything: list[Run | Brought] = [*self._runs, *self._brought]
+        for owner in {each.owner for each in everything}:
+            if self._is_here(owner):
+                gone.pop(owner, None)
+                continue
+            away = time.monotonic() - gone.setdefault(owner, time.monotonic())
+            for run in self.of(owner) if away > AWAY else ():
+                if not run.over and run.wish != "stop":
+                    self.stop(run, "Its page was closed.")
+            if away > KEEP:
+                with self._change:
+                    theirs: list[Run | Brought] = [*self.of(owner), *self.brought_by(owner)]
+                    for each in theirs:
                         self._forget(each)
+                gone.pop(owner)
 
     def _forget(self, each: Run | Brought) -> None:
         if isinstance(each, Run):
@@ -265,3 +298,12 @@ class Workshop:
         else:
             self._brought.remove(each)
         shutil.rmtree(each.folder, ignore_errors=True)
+
+    def close(self) -> None:
+        """The server ends: so do its lessons, and nothing of them stays behind."""
+        for run in list(self._runs):
+            self.stop(run)
+        for run in list(self._runs):
+            if process := run._process:
+                process.kill()
+        shutil.rmtree(self._home, ignore_errors=True)

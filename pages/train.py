@@ -3,12 +3,12 @@
 import streamlit as st
 
 from encoder.figures import training as figures
-from encoder.lesson import COMPARED, NEIGHBOURS
 from encoder.workshop import Run
-from pages.shared import lessons, prose, state, training
+from pages.shared import choosing, lessons, prose, state, training
 from pages.shared.columns import draw, segments
 
 VIEWS = {"curves": "Curves", "weights": "What heads look at", "heads": "Heads through time", "map": "Map through time"}
+LIVE = ("curves", "weights")  # are drawn anew while a training goes on
 LEVELS = {"first": "The embedding", "last": "After the last layer"}
 TURN = 1.0  # seconds between two looks at a training under way
 
@@ -18,40 +18,27 @@ def curves(run: Run) -> None:
     left, right = st.columns(2, gap="large")
     with left:
         st.markdown("**Right answers** in sentences that it has not learned from")
-        found = {training.name_of(name): run.accuracy(name) for name in run.chance}
-        draw(figures.accuracy(found, *training.guesses(run)), "Right answers by structure", "lesson-accuracy")
+        by_structure = figures.accuracy(training.accuracies(run), *training.guesses(run))
+        draw(by_structure, "Right answers by structure", "lesson-accuracy")
     with right:
-        names = {name: "Loss" if name == "loss" else f"Right answers: {training.name_of(name)}" for name in COMPARED}
-        state.mirror(
-            st.selectbox, "compare", "All your trainings", options=list(names), format_func=names.__getitem__,
-            label_visibility="collapsed", width=280,
-        )  # fmt: skip
-        what = state.get("compare")
-        others = [each for each in lessons.mine() if each is not run]
-        found = {training.called(each): each.loss if what == "loss" else each.accuracy(what) for each in [*others, run]}
-        draw(figures.compare(found, names[what], what != "loss"), f"{names[what]} of all trainings", "lesson-compare")
+        what, found = training.compared(run)
+        draw(figures.compare(found, what, state.get("compare") != "loss"), f"{what} of all trainings", "lesson-compare")
 
 
 def weights(run: Run) -> None:
     """How much each head gives the token that it should look at: when did it learn to?"""
-    names = {name: training.name_of(name) for name in [*run.chance, *NEIGHBOURS] if run.weights(name)[0]}
-    if not names:
+    what = training.target(run)
+    if what is None:
         return
-    wish = state.get("look_at")
-    state.mirror(
-        st.segmented_control, "look_at", "What to look at", wish if wish in names else next(iter(names)),
-        options=list(names), format_func=names.__getitem__, required=True, label_visibility="collapsed",
-    )  # fmt: skip
-    what = state.get("look_at") if state.get("look_at") in names else next(iter(names))
-    steps, found = run.weights(what)
     right = run.accuracy(what) if what in run.chance else None
-    draw(figures.head_weights(steps, found, right), f"each head's weight: {names[what]}", "lesson-weights")
-    st.caption(training.lesson_of(run, what))
+    picture = figures.head_weights(*run.weights(what), right, settled=run.over)
+    draw(picture, f"each head's weight: {training.name_of(what)}", "lesson-weights")
+    st.caption(training.finding(run, what))
 
 
 def heads(run: Run) -> None:
     """Every head at every snapshot, on the learner's sentence."""
-    if seen := training.again(run, figures.MOST_TOKENS):
+    if seen := training.again(run, figures.most_tokens(run.config.layers * run.config.heads)):
         draw(figures.heads_again(*seen.attention), "all heads at every snapshot", "lesson-heads")
 
 
@@ -74,26 +61,26 @@ def picture(run: Run) -> None:
 def follow(run: Run) -> None:
     """A training under way: the page looks again every second."""
     training.progress(run)
-    if state.get("train_view") in ("curves", "weights"):
+    if state.get("train_view") in LIVE:
         picture(run)
-    else:
-        st.info("Snapshots can be seen once the training has stopped or pauses.", icon=":material/hourglass_top:")
     if not training.is_under_way(run):
         st.rerun()  # the whole page: now it can show what came of it
 
 
 prose.title("Train", "An encoder begins with random numbers. Watch it learn, then go back in time.", "train")
-training.choose()
+lessons.remember()
+choosing.choose()
 run = training.shown()
 if run is None:
-    training.language()
-elif training.is_under_way(run):
-    segments("train_view", "Picture", VIEWS)
-    follow(run)
+    choosing.language()
 else:
     with st.container(key="lesson-switch", horizontal=True, horizontal_alignment="distribute"):
         segments("train_view", "Picture", VIEWS)
         training.use(run)
-    training.progress(run)
-    picture(run)
+    if training.is_under_way(run):
+        follow(run)
+    else:
+        training.progress(run)
+    if not training.is_under_way(run) or state.get("train_view") not in LIVE:
+        picture(run)
 training.bring()

@@ -24,7 +24,7 @@ from pages.shared import explorer, lessons, state
 
 APP = Path(__file__).parent.parent / "app.py"
 PAGES = ("side_by_side", "embeddings", "attention", "feed_forward", "layers")  # where both models read the text
-OWNER = "test session id"  # what every AppTest calls its visitor
+OWNER = "somebody"
 SECONDS = 120  # the first run of a process imports torch and loads both models, on a machine that may be busy
 
 MAPS = {"attention_view": "maps"}
@@ -48,7 +48,7 @@ def trained(**settings: Any) -> Iterator[Run]:
     """A visitor has trained an encoder, though a small one and not for long."""
     shop = lessons.workshop()
     config = LessonConfig(**{"steps": 40, "width": 16, "layers": 2, "heads": 2, **settings})
-    with patch.object(shop, "_is_here", lambda owner: True):
+    with patch.object(shop, "_is_here", lambda owner: True), patch.object(lessons, "_owner", lambda: OWNER):
         run = shop.start(OWNER, config)
         until(lambda: run.over)
         assert run.state == "done", run.why

@@ -8,6 +8,7 @@ from tests.server import ROOT, serve
 PICTURES = {
     "side-by-side": ("/", 1280, 720, "light"),
     "attention": ("/attention-heads?layer=3&head=2", 1280, 1080, "dark"),
+    "train": ("/train-live?train_view=weights&look_at=copying", 1280, 720, "light"),
 }
 
 
@@ -21,6 +22,9 @@ def main() -> None:
                 page.goto(server.url + address)
                 page.wait_for_selector(".st-key-ready")
                 page.wait_for_function("!document.querySelector('[data-testid^=stSkeleton]')")
+            if name == "train":
+                page.get_by_role("button", name="Start", exact=True).click()
+                page.get_by_role("button", name="Use on the left").wait_for(timeout=300_000)
             page.wait_for_timeout(1000)  # for charts to fade in, and the explorer to draw
             page.screenshot(path=ROOT / "assets" / "pictures" / f"{name}.png")
             page.close()

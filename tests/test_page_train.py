@@ -19,8 +19,9 @@ def lesson():
 
 
 @pytest.fixture(autouse=True)
-def tidy():
+def tidy(monkeypatch):
     """What a test has started ends with it."""
+    monkeypatch.setattr(lessons, "_owner", lambda: OWNER)
     before = set(lessons.workshop().of(OWNER))
     yield
     for run in set(lessons.workshop().of(OWNER)) - before:
@@ -134,7 +135,7 @@ def test_a_learners_own_text_is_kept_while_other_pages_are_looked_at_and_learned
     app.text_area(key="lesson-paste").set_value("The cat sat on the mat. " * 300).run()
     go(app, "layers")
     go(app, "train")
-    assert any("1,800 words" in caption.value for caption in app.caption)
+    assert any("1,800 words" in expander.label for expander in app.expander)
     press(app, "Start")
     run = lessons.workshop().of(OWNER)[-1]
     until(lambda: run.step > 2)

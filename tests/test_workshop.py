@@ -96,7 +96,7 @@ def test_a_lesson_leaves_its_curves_snapshots_and_a_model_that_reads(done):
     assert all(0 <= value <= 1 for value in values)
     _, weights = done.weights("previous")
     assert np.shape(weights[0]) == (1, 2)  # layer, head
-    assert done.loss[0][-1] == 40
+    assert done.loss[0] == [25]  # the mean of so many steps
     model = load(str(done.model))
     assert model.trace("The dogs sleep .").tokens.text == ("[CLS]", "the", "dogs", "sleep", ".", "[SEP]")
     assert len(model.guesses(model.trace("the dogs [MASK] ."))) == 1
@@ -122,11 +122,52 @@ def test_a_lesson_that_paused_ends_as_one_that_did_not(shop):
     until(lambda: paused.state == "paused")
     assert 0 < paused.step < 40
     assert paused.model is None
+    assert paused.moments[-1][0] == paused.step  # where it paused can be looked at
     shop.resume(paused)
     ended(paused)
     one, other = (load_file(run.model / "model.safetensors") for run in (through, paused))
     assert all(bool((one[name] == other[name]).all()) for name in one)
-    assert through.accuracy("agreement") == paused.accuracy("agreement")
+    marks = {run.name: dict(zip(*run.accuracy("agreement"), strict=True)) for run in (through, paused)}
+    assert marks[through.name].items() <= marks[paused.name].items()
+    steps = [step for step, _ in paused.moments]
+    assert steps == sorted(set(steps))
+
+
+def test_a_lesson_that_is_stopped_while_it_pauses_stops_and_leaves_its_model(shop):
+    run = working(shop.start("undecided", LessonConfig(**{**QUICK, "steps": 4_000})))
+    shop.pause(run)
+    shop.stop(run)
+    assert ended(run).state == "stopped"
+    assert run.model
+    later = working(shop.start("undecided", LessonConfig(**{**QUICK, "steps": 4_000})))
+    shop.pause(later)
+    until(lambda: later.state == "paused")
+    shop.stop(later)
+    assert later.state == "stopped"
+    assert later.model
+
+
+def test_a_wish_that_is_told_before_the_process_has_begun_is_heard(shop):
+    run = shop.start("hasty", LessonConfig(**{**QUICK, "steps": 9_000}))
+    until(lambda: run.state == "starting")
+    shop.pause(run)
+    until(lambda: run.state == "paused")
+    shop.resume(run)
+    shop.stop(working(run))
+    ended(run)
+    steps = [step for step, _ in run.moments]
+    assert steps == sorted(set(steps))
+
+
+def test_what_is_asked_was_never_learned_from():
+    from encoder import corpus, learn
+
+    asked = {each.text for each in corpus.sentences(learn.ASKED * 4, learn.EXAM_SEED)}
+    tokenizer, _, exam, texts = learn._toy()
+    learned = {tuple(ids) for group in texts._groups for ids in group.tolist()}
+    assert len(asked) > 200
+    assert not learned & {tuple(tokenizer.encode(text).ids) for text in asked}
+    assert sum(map(len, exam._groups)) == learn.ASKED * 4
 
 
 def test_a_stopped_lesson_leaves_what_it_has_learned(shop):
@@ -235,6 +276,13 @@ def _larger(data, name, value):
     return _spoil(data, config=json.dumps(config))
 
 
+def _with_weights(data, change, which="encoder.layers.0.feed_forward.expand.weight"):
+    """The same file with one array changed."""
+    weights = from_bytes(data)
+    weights[which] = change(weights[which].astype(np.float32) if which != "head.ids" else weights[which])
+    return save(weights, _header(data))
+
+
 BAD = {
     "a pickle": lambda data: b"\x80\x04K\x01.",
     "nothing": lambda data: b"",
@@ -245,6 +293,17 @@ BAD = {
     "wider by its config": lambda data: _larger(data, "width", 32),
     "deeper by its config": lambda data: _larger(data, "layers", 4_000_000),
     "wide beyond all memory": lambda data: _larger(data, "width", 2**40),
+    "a config without an end": lambda data: _spoil(data, config="[" * 200_000),
+    "wide beyond all numbers": lambda data: _larger(data, "width", 10**30),
+    "positions beyond all numbers": lambda data: _larger(data, "positions", 10**20),
+    "a dropout below zero": lambda data: _larger(data, "dropout", -1.0),
+    "segments below zero": lambda data: _larger(data, "segments", -1),
+    "an epsilon that is no number": lambda data: _larger(data, "norm_eps", float("nan")),
+    "an epsilon below zero": lambda data: _larger(data, "norm_eps", -1.0),
+    "weights beyond all numbers": lambda data: _with_weights(data, lambda one: one * np.float32(1e30)),
+    "whole numbers as weights": lambda data: _with_weights(data, lambda one: one.astype(np.int32)),
+    "the same choice twice": lambda data: _with_weights(data, np.zeros_like, "head.ids"),
+    "no tokenizer": lambda data: _spoil(data, tokenizer=None),
     "a tokenizer that is none": lambda data: _spoil(data, tokenizer="{}"),
     "a tokenizer of another kind": lambda data: _spoil(data, tokenizer='{"model": {"type": "BPE"}}'),
     "a tokenizer without specials": lambda data: _spoil(
@@ -268,3 +327,13 @@ def test_a_tokenizer_brings_its_vocabulary_and_no_rules(shop, done):
     tokenizer["normalizer"] = {"type": "Replace", "pattern": {"Regex": "(a+)+$"}, "content": ""}
     brought = shop.bring("first", "sly", _spoil(data, tokenizer=json.dumps(tokenizer)))
     assert "Replace" not in (brought.folder / "tokenizer.json").read_text()
+
+
+def test_seven_trainings_of_one_learner_are_all_kept(shop):
+    for _ in range(7):
+        run = shop.start("keen", LessonConfig(**QUICK))
+        shop.pause(run)
+        until(lambda run=run: run.state == "paused")
+        shop.stop(run)
+    assert [run.number for run in shop.of("keen")] == [1, 2, 3, 4, 5, 6, 7]
+    assert all(run.state == "stopped" for run in shop.of("keen"))

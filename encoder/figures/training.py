@@ -1,16 +1,19 @@
 """Training: curves of what is learned when, and how heads and words look at every snapshot."""
 
 from collections.abc import Mapping, Sequence
+from math import isqrt
 
 import numpy as np
 
 from encoder.figures.attention import small_maps
 from encoder.figures.style import GREY, LEFT, Drawn, Figure, escape, labels, picture, rgba
+from encoder.lesson import SNAPSHOTS
 from encoder.maps import pca
 from encoder.trace import Array
 
 HEIGHT = 330
 MOST_TOKENS = 40  # of a sentence that is seen again at every snapshot
+MOST_BYTES = 3_000_000  # of all its heads' maps in one message
 # Okabe and Ito's other colours: blue and vermilion mean left and right.
 COLOURS = ("#009E73", "#CC79A7", "#E69F00", "#56B4E9", GREY)
 Points = tuple[Sequence[float], Sequence[float]]  # steps, values
@@ -44,17 +47,19 @@ def compare(curves: Mapping[str, Points], what: str, share: bool) -> Figure:
     return _curves(traces, {"title": {"text": what}, **axis})
 
 
-def head_weights(steps: Sequence[int], found: Sequence[Sequence[Sequence[float]]], right: Points | None) -> Figure:
-    """Each head's weight on the token that it should look at, [moment][layer][head]; the best one in colour.
+def head_weights(
+    steps: Sequence[int], found: Sequence[Sequence[Sequence[float]]], right: Points | None, settled: bool
+) -> Figure:
+    """Each head's weight on the token that it should look at, [moment][layer][head].
 
-    right: accuracy by step, to see which comes first.
+    right: accuracy by step, to see which comes first. settled: no head will be better any more; the best has a colour.
     """
     weights = np.array(found)
     best = np.unravel_index(weights[-1].argmax(), weights.shape[1:])
     order = sorted(np.ndindex(weights.shape[1:]), key=lambda place: place == best)  # the best one on top
     traces = []
     for layer, head in order:
-        name, is_best = f"head {layer + 1}-{head + 1}", (layer, head) == best
+        name, is_best = f"head {layer + 1}-{head + 1}", settled and (layer, head) == best
         hover = f"{name}<br>step %{{x:,}}: %{{y:.2f}}<extra></extra>"
         colour, width = (LEFT, 3.0) if is_best else (rgba(GREY, 0.45), 1.0)
         line = _line(steps, weights[:, layer, head].tolist(), name, colour, hover, width)
@@ -62,15 +67,23 @@ def head_weights(steps: Sequence[int], found: Sequence[Sequence[Sequence[float]]
     if right is not None:
         hover = "right answers<br>step %{x:,}: %{y:.0%}<extra></extra>"
         traces.append(_line(*right, "right answers", COLOURS[0], hover, 1.5, "dash"))
-    return _curves(traces, {"title": {"text": "weight on the right token"}, "range": [0, 1.03]})
+    return _curves(
+        traces, {"title": {"text": "weight, and share of right answers" if right else "weight"}, "range": [0, 1.03]}
+    )
+
+
+def most_tokens(heads: int) -> int:
+    """How long a sentence may be for the maps of so many heads at every snapshot: 4 bytes a weight."""
+    return min(MOST_TOKENS, isqrt(MOST_BYTES // (4 * SNAPSHOTS * heads)))
 
 
 def heads_again(attention: Array, steps: Sequence[int], tokens: Sequence[str]) -> Figure:
     """All heads of all layers at every snapshot, [moment, layer, head, query, key]; a row a layer, and a slider."""
     moments, layers, heads, count, _ = attention.shape
-    names = [f"head {layer + 1}-{head + 1}" for layer in range(layers) for head in range(heads)]
-    flat = attention.reshape(moments, layers * heads, count, count).round(3)
-    figure = small_maps(flat[-1], names, names, tokens, LEFT, heads)
+    titles = [f"{layer + 1}-{head + 1}" for layer in range(layers) for head in range(heads)]
+    names = [f"head {title}" for title in titles]
+    flat = attention.reshape(moments, layers * heads, count, count)
+    figure = small_maps(flat[-1], names, titles if heads > 4 else names, tokens, LEFT, heads)
     frames = [[{"type": "heatmap", "z": one} for one in moment] for moment in flat]
     return _through_time(figure, frames, steps, height=190 + 110 * layers)
 

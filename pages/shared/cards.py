@@ -11,14 +11,15 @@ from pages.shared import prose, traces
 from pages.shared.columns import Column
 from pages.shared.state import Side
 
-MOST_GUESSES = 3  # hidden tokens of a text
+ORDER = ("the first ", "the second ")
+MOST_GUESSES = len(ORDER)  # hidden tokens of a text: more would push the pictures away
 
 
 def card(trace: Trace) -> None:
     """Sizes and timing of the model that read this text."""
     model = trace.model
     facts = {
-        "parameters": f"{model.parameters / 1e6:.1f} M",
+        "parameters": f"{model.parameters / 1e6:.1f} M" if model.parameters >= 1e6 else f"{model.parameters:,}",
         "vocabulary": f"{model.vocabulary:,}",
         "neurons a layer": f"{model.ffn_width:,}",
         "tokens read": f"{len(trace.tokens)}",
@@ -43,20 +44,21 @@ def guesses(column: Column) -> None:
     if not found:
         st.caption(f"{name} has no prediction head: it does not guess hidden tokens.")
         return
-    st.html("".join(_guess(guess, column.side, len(found) > 1) for guess in found[:MOST_GUESSES]))
+    numbered = len(found) > 1
+    st.html("".join(_guess(guess, column.side, ORDER[number] if numbered else "")
+                    for number, guess in enumerate(found[:MOST_GUESSES])))  # fmt: skip
     if len(found) > MOST_GUESSES:
         st.caption(f"The first {MOST_GUESSES} of {len(found)} hidden tokens.")
 
 
-def _guess(guess: Guess, side: Side, numbered: bool) -> str:
+def _guess(guess: Guess, side: Side, order: str) -> str:
     """The likeliest tokens as bars of their probability, as HTML."""
     rows = "".join(
         f'<div class="row"><span class="bar" style="width: {share:.1%}"></span>'
         f"<bdi>{escape(visible(token))}</bdi><b>{share:.1%}</b></div>"
         for token, share in zip(guess.tokens, guess.shares, strict=True)
     )
-    place = f" at place {guess.place + 1}" if numbered else ""
-    return f'<div class="guess {side}"><span class="what">Behind [MASK]{place}</span>{rows}</div>'
+    return f'<div class="guess {side}"><span class="what">Behind {order}[MASK]</span>{rows}</div>'
 
 
 def stage(picture: bytes, page: str, title: str, alt: str) -> None:

@@ -216,7 +216,9 @@ def _head(side: Side, name: str, facts: str) -> None:
 
 def _facts(read: Trace) -> str:
     card = read.model
-    return f"{card.layers} layers · {card.heads} heads · width {card.width} · {read.seconds * 1000:.1f} ms"
+    many = {"layer": card.layers, "head": card.heads}
+    sizes = " · ".join(f"{count} {word}{'s' * (count != 1)}" for word, count in many.items())
+    return f"{sizes} · width {card.width} · {read.seconds * 1000:.1f} ms"
 
 
 def _remarks(side: Side, read: Trace, room: int) -> Iterator[str]:

@@ -1,9 +1,12 @@
 """The server's workshop, and what of it belongs to this learner: lessons, and models of their own."""
 
+import json
+import re
 import shutil
 import tempfile
 from atexit import register
 from pathlib import Path
+from uuid import uuid4
 
 import streamlit as st
 from streamlit import runtime
@@ -11,7 +14,9 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from encoder.catalogue import Entry, catalogue
 from encoder.lesson import LessonConfig
-from encoder.workshop import Run, Workshop
+from encoder.workshop import KEEP, Run, Workshop
+
+COOKIE = "encoder-lens-learner"
 
 
 @st.cache_resource(show_spinner=False)
@@ -32,9 +37,9 @@ def start(config: LessonConfig, text: str) -> None:
     workshop().start(_owner(), config, text)
 
 
-def bring(name: str, data: bytes) -> str:
-    """Keep a model that was downloaded here before; returns its name in the catalogue. Raises ModelError."""
-    return workshop().bring(_owner(), name, data).folder.name
+def bring(name: str, data: bytes) -> None:
+    """Keep a model that was downloaded here before. Raises ModelError."""
+    workshop().bring(_owner(), name, data)
 
 
 def entries() -> dict[str, Entry]:
@@ -52,11 +57,33 @@ def entries() -> dict[str, Entry]:
     return found
 
 
+def remember() -> None:
+    """Let the browser tell, after its page was loaded anew, whose trainings these are."""
+    cookie = f"{COOKIE}={_owner()}; path=/; max-age={int(KEEP)}; SameSite=Strict"
+    st.html(f"<script>document.cookie = {json.dumps(cookie)}</script>", unsafe_allow_javascript=True)
+
+
 def _owner() -> str:
+    """Who this learner is: a number that only their browser knows."""
+    session = st.session_state
+    if "owner" not in session:
+        known = st.context.cookies.get(COOKIE, "")
+        session["owner"] = known if re.fullmatch("[0-9a-f]{32}", known) else uuid4().hex
     context = get_script_run_ctx()
-    return context.session_id if context else ""
+    if context is not None:
+        _pages().setdefault(session["owner"], set()).add(context.session_id)
+    return str(session["owner"])
+
+
+@st.cache_resource(show_spinner=False)
+def _pages() -> dict[str, set[str]]:
+    """The sessions of each owner: one for every tab, and for every time that it was loaded."""
+    return {}
 
 
 def _is_here(owner: str) -> bool:
-    """Whether a learner's page is connected; where there is no server (in a test, say) everybody is."""
-    return not runtime.exists() or runtime.get_instance().is_active_session(owner)
+    """Whether a learner has a page that is connected; where there is no server (in a test, say) everybody has."""
+    if not runtime.exists():
+        return True
+    server = runtime.get_instance()
+    return any(server.is_active_session(session) for session in list(_pages().get(owner, ())))

@@ -58,11 +58,9 @@ def _number(low: int, high: int) -> Callable[[str], int]:
     return read
 
 
-def _among(*numbers: float) -> Callable[[str], float]:
-    def read(value: str) -> float:
-        return next(number for number in numbers if str(number) == _one_of(*map(str, numbers))(value))
-
-    return read
+def _among(*values: Any) -> Callable[[str], Any]:
+    by_name = {str(value): value for value in values}
+    return lambda name: by_name[_one_of(*by_name)(name)]
 
 
 def _model(value: str) -> str:

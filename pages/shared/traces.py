@@ -26,13 +26,13 @@ Kind = TypeVar("Kind", Trace, Places, Packed, Overview, Replay)
 
 CACHE_BYTES = 640 * 2**20  # one trace of BERT base at 512 tokens takes about 450 MB, of MiniLM at 16 tokens 2 MB
 READINGS = 240  # enough for what thirty learners look at; a short one that was let go is made again in milliseconds
-MODELS = 8  # kept in memory at once
+MODEL_BYTES = 3 * 2**30  # of all models in memory; BERT base takes 440 MB, a learner's own one or two
 READING = threading.BoundedSemaphore(2)  # readings at once: thirty long ones would take 13 GB and be no faster
 
 
 @st.cache_resource(show_spinner=False)
 def _models() -> "Store[Model]":
-    return Store(MODELS, lambda model: 1)
+    return Store(MODEL_BYTES, lambda model: 4 * model.card.parameters)
 
 
 @st.cache_resource(show_spinner=False)

@@ -1,52 +1,20 @@
-"""The Train page's pieces: what to learn and how, a training under way, and what can be done with what came of it."""
+"""The Train page's lower part: a training under way, what it has come to, and what can be done with it."""
 
 import json
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
 import streamlit as st
 
 from encoder.errors import ModelError
-from encoder.lesson import OFFERED, OWN_TEXT_BYTES, LessonConfig, best_head, milestone
+from encoder.lesson import COMPARED, NEIGHBOURS, best_head, milestone
 from encoder.replay import Replay
 from encoder.workshop import AT_WORK, Run
 from pages.shared import lessons, prose, state, traces
-from pages.shared.columns import segments
 
-SOURCES = {"toy": "Toy language", "own": "My own text"}
 LARGEST_FILE = 100  # MB of a model that is brought
-PASTED, SHOWN = "lesson.text", "lesson.shown"  # the learner's own text; the training that is looked at
-
-
-def choose() -> None:
-    """What to learn from and with what encoder, and the button that starts."""
-    with st.container(horizontal=True, vertical_alignment="center", key="lesson-choices"):
-        segments("learn", "Learn from", SOURCES)
-        with st.popover("The encoder and its training", icon=":material/tune:"):
-            st.caption(summary(config()))
-            for name in OFFERED:
-                _choice(name)
-        busy = any(is_under_way(run) for run in lessons.mine())
-        st.button("Start", type="primary", icon=":material/play_arrow:", disabled=busy, on_click=_start)
-        _trainings()
-    if state.get("learn") == "own":
-        _own_text()
-    if problem := st.session_state.pop("lesson.problem", None):
-        st.warning(prose.plain(problem), icon=":material/warning:")
-
-
-def config() -> LessonConfig:
-    """The lesson that is chosen."""
-    return LessonConfig(own_text=state.get("learn") == "own", **{name: state.get(f"train_{name}") for name in OFFERED})
-
-
-def summary(config: LessonConfig) -> str:
-    """A lesson in one line."""
-    steps = f"{config.steps:,} steps"
-    sizes = f"width {config.width} · {_many(config.layers, 'layer')} · {_many(config.heads, 'head')}"
-    norm, activation, scale = (named(name, getattr(config, name)) for name in ("norm", "activation", "score_scale"))
-    kind = f"norm: {norm.lower()} · {activation} · scores ÷ {scale} · learning rate {config.learning_rate:g}"
-    return f"{SOURCES['own' if config.own_text else 'toy']} · {sizes} · {kind} · {steps}"
+SHOWN = "lesson.shown"  # the training that is looked at
 
 
 def called(run: Run) -> str:
@@ -64,6 +32,10 @@ def shown() -> Run | None:
     """The training that is looked at: the last one, or another that was picked."""
     by_name = {run.name: run for run in reversed(lessons.mine())}
     return by_name.get(st.session_state.get(SHOWN, ""), next(iter(by_name.values()), None))
+
+
+def is_under_way(run: Run) -> bool:
+    return run.state in ("waiting", *AT_WORK)
 
 
 def progress(run: Run) -> None:
@@ -106,36 +78,56 @@ def bring() -> None:
             (st.success if good else st.warning)(prose.plain(sentence))
 
 
-def language() -> None:
-    """Before the first training: what there is to learn, and what a head must do for it."""
-    st.subheader("The toy language", anchor=False)
-    st.caption("Four structures. For each a head must learn to look at one certain token, and none is told which.")
-    places = st.columns(4, gap="medium")
-    for place, name in zip(places, ("agreement", "pronouns", "brackets", "copying"), strict=True):
-        structure = about()["structures"][name]
-        words = structure["sample"].split()
-        with place:
-            st.markdown(f"**{structure['title']}**")
-            st.html(prose.chips(words, [False] * len(words), range(len(words))))
-            st.caption(f"{structure['task']} {structure['head']}")
+def accuracies(run: Run) -> dict[str, tuple[Sequence[float], Sequence[float]]]:
+    """Right answers by structure, each as it is shown."""
+    return {name_of(name): run.accuracy(name) for name in run.chance}
 
 
-def _sentence(run: Run) -> str:
-    """The sentence that every snapshot reads."""
-    samples = {} if run.config.own_text else {
-        structure["title"]: structure["sample"] for structure in about()["structures"].values() if "sample" in structure
-    }  # fmt: skip
-    usual = next(iter(samples.values()), state.get("text"))
-    with st.container(horizontal=True):
-        state.mirror(
-            st.text_input, "train_text", "Sentence", placeholder=usual, width=460, label_visibility="collapsed"
-        )
-        if samples:
-            st.selectbox(
-                "Example", list(samples), index=None, key="lesson-example", placeholder="Example",
-                on_change=_pick, args=(samples,), width=200, label_visibility="collapsed",
-            )  # fmt: skip
-    return state.get("train_text").strip() or usual
+def guesses(run: Run) -> tuple[dict[str, float], dict[str, float]]:
+    """By structure as it is shown: right by pure chance, and by always guessing the most frequent word."""
+    chance, unigram = ({name_of(name): share for name, share in each.items()} for each in (run.chance, run.unigram))
+    return chance, unigram
+
+
+def compared(run: Run) -> tuple[str, dict[str, tuple[Sequence[float], Sequence[float]]]]:
+    """What the learner wants to compare, chosen here, and its curve in each of their trainings, `run`'s last."""
+    names = {"loss": "Loss", "all": "Right answers"}
+    names |= {name: f"Right answers: {name_of(name)}" for name in COMPARED if name not in names}
+    state.mirror(
+        st.selectbox, "compare", "All your trainings", options=list(names), format_func=names.__getitem__,
+        label_visibility="collapsed", width=280,
+    )  # fmt: skip
+    what = state.get("compare")
+    every = [*(each for each in lessons.mine() if each is not run), run]
+    return names[what], {called(each): each.loss if what == "loss" else each.accuracy(what) for each in every}
+
+
+def target(run: Run) -> str | None:
+    """What the heads should look at, chosen here; None while there are no marks."""
+    names = {name: name_of(name) for name in [*run.chance, *NEIGHBOURS] if run.weights(name)[0]}
+    if not names:
+        return None
+    wish = state.get("look_at")
+    seen = wish if wish in names else next(iter(names))
+    state.mirror(
+        st.segmented_control, "look_at", "What to look at", seen, options=list(names), format_func=names.__getitem__,
+        required=True, label_visibility="collapsed",
+    )  # fmt: skip
+    return state.get("look_at") if state.get("look_at") in names else seen
+
+
+def finding(run: Run, what: str) -> str:
+    """What a curve of weights says, in a sentence: which head, and from which step on."""
+    steps, found = run.weights(what)
+    name, when = best_head(steps, found)
+    said = (
+        f"Head {name} gives it more than half of its attention from step {when:,} on."
+        if when is not None
+        else f"No head gives it half of its attention; head {name} gives most."
+    )
+    if what in run.chance and (right := milestone(*run.accuracy(what), 0.95)) is not None:
+        said += f" At least 95 % of the answers are right from step {right:,} on."
+    return f"{said} {about()['structures'].get(what, {}).get('head', '')}"
 
 
 def again(run: Run, most: int) -> Replay | None:
@@ -149,28 +141,9 @@ def again(run: Run, most: int) -> Replay | None:
             return None
     if seen.left_out:
         st.caption(f"{most} tokens were read and {seen.left_out:,} left out.")
+    if is_under_way(run):
+        st.caption(f"Snapshots up to step {seen.steps[-1]:,}; newer ones come with the next click.")
     return seen
-
-
-def lesson_of(run: Run, what: str) -> str:
-    """What a curve of weights says, in a sentence: which head, and from which step on."""
-    steps, found = run.weights(what)
-    name, when = best_head(steps, found)
-    words = about()["structures"].get(what, {}).get("head", "")
-    said = f"Head {name} gives it more than half of its attention from step {when:,} on." if when is not None else (
-        f"No head gives it half of its attention; head {name} gives most.")  # fmt: skip
-    if what in run.chance and (right := milestone(*run.accuracy(what), 0.95)) is not None:
-        said += f" At least 95 % of the answers are right from step {right:,} on."
-    return f"{said} {words}"
-
-
-def guesses(run: Run) -> tuple[dict[str, float], dict[str, float]]:
-    """By structure as it is shown: right by pure chance, and by always guessing the most frequent word."""
-    return tuple({name_of(name): share for name, share in each.items()} for each in (run.chance, run.unigram))  # type: ignore[return-value]
-
-
-def is_under_way(run: Run) -> bool:
-    return run.state in ("waiting", *AT_WORK)
 
 
 def name_of(structure: str) -> str:
@@ -187,89 +160,50 @@ def about() -> dict[str, Any]:
 
 def named(name: str, value: Any) -> str:
     """A choice's value as it is shown."""
-    names: dict[str, str] = about()["choices"][name].get("names", {})
+    names: Mapping[str, str] = about()["choices"][name].get("names", {})
     return names.get(value) or (f"{value:,}" if isinstance(value, int) else f"{value:g}")
 
 
-def _choice(name: str) -> None:
-    words = about()["choices"][name]
-    kind = st.segmented_control
-    state.mirror(
-        kind, f"train_{name}", words["label"], options=list(OFFERED[name]), help=words["help"], required=True,
-        format_func=lambda value: named(name, value),
-    )  # fmt: skip
-
-
-def _trainings() -> None:
-    """Which of several trainings is looked at."""
-    by_name = {run.name: run for run in reversed(lessons.mine())}
-    if len(by_name) < 2:
-        return
-    if st.session_state.get(SHOWN) not in by_name:
-        st.session_state.pop(SHOWN, None)
-    st.selectbox(
-        "Training", list(by_name), key=SHOWN, format_func=lambda name: called(by_name[name]), width=300,
-        label_visibility="collapsed",
-    )  # fmt: skip
-
-
-def _own_text() -> None:
-    given = st.session_state.get(PASTED, "")
-    tabs = st.columns([2, 1])
-    with tabs[0]:
-        st.text_area("Your text: a few pages at least", given if len(given) < 20_000 else "", key="lesson-paste",
-                     height=120, max_chars=OWN_TEXT_BYTES, on_change=_pasted,
-                     placeholder="Paste it here, or bring a file. It stays on this machine.")  # fmt: skip
-    with tabs[1]:
-        st.file_uploader("Or a .txt file", type=["txt"], max_upload_size=OWN_TEXT_BYTES // 1_000_000, key="lesson-txt",
-                         on_change=_read_file)  # fmt: skip
-    if given:
-        st.caption(f"{len(given.split()):,} words to learn from.")
-
-
-def _pasted() -> None:
-    st.session_state[PASTED] = st.session_state["lesson-paste"]
-
-
-def _read_file() -> None:
-    file = st.session_state.get("lesson-txt")
-    if file is not None:
-        st.session_state[PASTED] = file.getvalue().decode("utf-8-sig", errors="replace")
-
-
-def _start() -> None:
-    text = st.session_state.get(PASTED, "")
-    if state.get("learn") == "own" and not text.strip():
-        st.session_state["lesson.problem"] = "There is no text to learn from yet: paste one, or bring a .txt file."
-        return
-    try:
-        lessons.start(config(), text)
-        st.session_state.pop(SHOWN, None)
-    except ValueError as error:
-        st.session_state["lesson.problem"] = str(error)
+def _sentence(run: Run) -> str:
+    """The sentence that every snapshot reads."""
+    structures = () if run.config.own_text else about()["structures"].values()
+    samples = {each["title"]: each["hidden"] for each in structures if "hidden" in each}
+    usual = next(iter(samples.values()), state.get("text"))
+    with st.container(horizontal=True):
+        state.mirror(
+            st.text_input, "train_text", "Sentence", placeholder=usual, width=430, label_visibility="collapsed"
+        )
+        if samples:
+            st.selectbox(
+                "Example", list(samples), index=None, key="lesson-example", placeholder="Example", on_change=_pick,
+                args=(samples,), width=160, label_visibility="collapsed",
+            )  # fmt: skip
+    return state.get("train_text").strip() or usual
 
 
 def _buttons(run: Run) -> None:
     shop = lessons.workshop()
-    if run.state in ("starting", "running"):
-        st.button("Pause", icon=":material/pause:", on_click=shop.pause, args=(run,))
+    if run.state in AT_WORK:
+        st.button("Pause", icon=":material/pause:", on_click=shop.pause, args=(run,), disabled=bool(run.wish))
     if run.state == "paused":
         st.button("Resume", icon=":material/play_arrow:", on_click=shop.resume, args=(run,))
     if run.state == "waiting":
         st.button("Leave the queue", icon=":material/logout:", on_click=shop.stop, args=(run,))
     elif not run.over:
-        st.button("Stop", icon=":material/stop:", on_click=shop.stop, args=(run,))
+        st.button("Stop", icon=":material/stop:", on_click=shop.stop, args=(run,), disabled=run.wish == "stop")
 
 
 def _news(run: Run) -> str:
+    if run.wish:
+        return {"pause": "Pausing …", "stop": "Stopping …"}[run.wish]
     if run.state == "starting":
         return "Starting: a few seconds"
     if run.state == "waiting":
         ahead = lessons.workshop().ahead(run)
         others = "one training goes" if ahead < 2 else f"{ahead} trainings go"
         return f"Waiting: {others} before yours, as one at a time has the processor"
-    loss = f" · loss {run.losses[-1][1]:.2f}" if run.losses else ""
     how = {"running": "", "paused": "Paused · ", "stopped": "Stopped · ", "done": "Done · "}[run.state]
+    loss = f" · loss {run.losses[-1][1]:.2f}" if run.losses else ""
     why = f" · {run.why}" if run.why else ""
     return prose.plain(
         f"{how}Step {run.step:,} of {run.config.steps:,}{loss} · {run.worked:.0f} s · {run.parameters:,} weights{why}"
@@ -279,7 +213,7 @@ def _news(run: Run) -> str:
 def _use(side: state.Side, run: Run) -> None:
     state.put(side, run.name)
     if not run.config.own_text:  # of the text in the sidebar the toy language knows hardly a word
-        state.put("text", state.get("train_text").strip() or about()["structures"]["agreement"]["sample"])
+        state.put("text", state.get("train_text").strip() or about()["structures"]["agreement"]["hidden"])
 
 
 def _packed(run: Run) -> bytes:
@@ -297,7 +231,8 @@ def _bring() -> None:
     try:
         label = file.name.removesuffix(".safetensors")[:40]
         lessons.bring(label, file.getvalue())
-        st.session_state["lesson.brought"] = True, f"“{label}” is in the lists of models in the sidebar."
+        said = f"“{label}” is in the lists of models in the sidebar, as one of the last three that you brought."
+        st.session_state["lesson.brought"] = True, said
     except ModelError as error:
         st.session_state["lesson.brought"] = False, str(error)
 
@@ -306,7 +241,3 @@ def _pick(samples: dict[str, str]) -> None:
     chosen = st.session_state.get("lesson-example")
     if chosen:
         state.put("train_text", samples[chosen])
-
-
-def _many(count: int, word: str) -> str:
-    return f"{count} {word}" + "s" * (count != 1)

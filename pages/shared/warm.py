@@ -10,7 +10,7 @@ from streamlit import net_util
 
 from encoder.catalogue import DEFAULT_LEFT, DEFAULT_RIGHT, catalogue
 from pages.shared import explorer as explorer  # registers its component before the first visitor comes
-from pages.shared import traces
+from pages.shared import lessons, traces
 
 MOMENT = 2.0  # seconds: who comes at once sees the page first, as importing torch leaves little of a small machine
 
@@ -36,6 +36,7 @@ async def up(app: st.App) -> AsyncIterator[None]:
     loading.start()
     _greet()
     yield
+    lessons.workshop().close()
 
 
 def _greet() -> None:

@@ -1,0 +1,135 @@
+"""The Train page's upper part: what to learn from, with what encoder, and the button that starts."""
+
+from functools import partial
+
+import streamlit as st
+
+from encoder.lesson import OFFERED, OWN_TEXT_BYTES, LessonConfig
+from encoder.texts import decoded
+from pages.shared import lessons, prose, state
+from pages.shared.columns import segments
+from pages.shared.training import SHOWN, about, called, is_under_way, named
+
+SOURCES = {"toy": "Toy language", "own": "My own text"}
+TEXT, ORIGIN, PROBLEM = "lesson.text", "lesson.origin", "lesson.problem"  # the learner's own text, and what came of it
+
+
+def choose() -> None:
+    """Everything before a training begins, and which of several is looked at."""
+    with st.container(horizontal=True, vertical_alignment="center", key="lesson-choices"):
+        segments("learn", "Learn from", SOURCES)
+        with st.popover("The encoder and its training", icon=":material/tune:"):
+            st.caption(_summary(_config()))
+            names = tuple(OFFERED)
+            for pair in zip(names[::2], names[1::2], strict=True):
+                _choices(pair)
+        busy = any(is_under_way(run) for run in lessons.mine())
+        st.button("Start", type="primary", icon=":material/play_arrow:", disabled=busy, on_click=_start)
+        _trainings()
+    if state.get("learn") == "own":
+        _own_text()
+    if problem := st.session_state.pop(PROBLEM, None):
+        st.warning(prose.plain(problem), icon=":material/warning:")
+
+
+def language() -> None:
+    """Before the first training: what there is to learn, and what a head must do for it."""
+    if state.get("learn") == "own":
+        st.caption(
+            "A vocabulary of up to 3,000 word pieces is made for your text. Then tokens are hidden behind [MASK] and "
+            "guessed, again and again; the last twentieth of the text is only asked about, never learned from."
+        )
+        return
+    st.subheader("The toy language", anchor=False)
+    st.caption(
+        "In every step words of 32 sentences are hidden behind [MASK] and guessed. The language has four structures: "
+        "for each a head must learn to look at one certain token, and none is told which."
+    )
+    structures = [each for each in about()["structures"].values() if "sample" in each]
+    for place, structure in zip(st.columns(len(structures), gap="medium"), structures, strict=True):
+        words = structure["sample"].split()
+        with place:
+            st.markdown(f"**{structure['title']}**")
+            st.html(prose.chips(words, [False] * len(words), range(len(words))))
+            st.caption(f"{structure['task']} {structure['head']}")
+
+
+def _config() -> LessonConfig:
+    return LessonConfig(own_text=state.get("learn") == "own", **{name: state.get(f"train_{name}") for name in OFFERED})
+
+
+def _summary(config: LessonConfig) -> str:
+    """A lesson in one line."""
+    sizes = f"width {config.width}, layers: {config.layers}, heads: {config.heads}"
+    norm, activation, scale = (named(name, getattr(config, name)) for name in ("norm", "activation", "score_scale"))
+    return f"{SOURCES['own' if config.own_text else 'toy']}; {sizes}; norm: {norm.lower()}; {activation}; ÷ {scale}"
+
+
+def _choices(names: tuple[str, ...]) -> None:
+    """Settings side by side."""
+    for place, name in zip(st.columns(len(names)), names, strict=True):
+        words = about()["choices"][name]
+        with place:
+            state.mirror(
+                st.segmented_control, f"train_{name}", words["label"], options=list(OFFERED[name]), help=words["help"],
+                required=True, format_func=partial(named, name),
+            )  # fmt: skip
+
+
+def _trainings() -> None:
+    """Which of several trainings is looked at."""
+    by_name = {run.name: run for run in reversed(lessons.mine())}
+    if len(by_name) < 2:
+        return
+    if st.session_state.get(SHOWN) not in by_name:
+        st.session_state.pop(SHOWN, None)
+    st.selectbox(
+        "Training", list(by_name), key=SHOWN, format_func=lambda name: called(by_name[name]), width=300,
+        label_visibility="collapsed",
+    )  # fmt: skip
+
+
+def _own_text() -> None:
+    given = st.session_state.get(TEXT, "")
+    origin = st.session_state.get(ORIGIN, "")
+    label = f"{len(given.split()):,} words to learn from, {origin}" if given else "Your text: a few pages at least"
+    with st.expander(prose.plain(label), expanded=not lessons.mine()):
+        paste, file = st.columns([2, 1])
+        with paste:
+            st.text_area(
+                "Paste it here", given if origin == "pasted" else "", key="lesson-paste", height=110,
+                max_chars=OWN_TEXT_BYTES, on_change=_pasted, placeholder="It stays on this machine.",
+            )  # fmt: skip
+        with file:
+            st.file_uploader(
+                "Or bring a .txt file", type=["txt"], max_upload_size=OWN_TEXT_BYTES // 1_000_000, key="lesson-txt",
+                on_change=_read_file,
+            )  # fmt: skip
+
+
+def _pasted() -> None:
+    st.session_state[TEXT], st.session_state[ORIGIN] = st.session_state["lesson-paste"], "pasted"
+
+
+def _read_file() -> None:
+    file = st.session_state.get("lesson-txt")
+    if file is None:
+        if st.session_state.get(ORIGIN) != "pasted":
+            st.session_state[TEXT] = ""
+        return
+    try:
+        st.session_state[TEXT], st.session_state[ORIGIN] = decoded(file.getvalue()), f"from {file.name[:40]}"
+    except ValueError as error:
+        st.session_state[PROBLEM] = str(error)
+
+
+def _start() -> None:
+    text = st.session_state.get(TEXT, "")
+    if state.get("learn") == "own" and not text.strip():
+        st.session_state[PROBLEM] = "There is no text to learn from yet: paste one, or bring a .txt file."
+        return
+    try:
+        lessons.start(_config(), text)
+        st.session_state.pop(SHOWN, None)
+    except ValueError as error:
+        st.session_state[PROBLEM] = str(error)
