@@ -43,7 +43,18 @@ def bring(name: str, data: bytes) -> None:
 
 
 def entries() -> dict[str, Entry]:
-    """Every model that this learner may choose, by name: the catalogue's, then their own, which nobody else sees."""
+    """Every model that this learner may choose, by name: the catalogue's, then their own, which nobody else sees.
+
+    Looked up once a turn: a page asks dozens of times.
+    """
+    session = st.session_state
+    known: tuple[int, dict[str, Entry]] = session.get("entries", (-1, {}))
+    if known[0] != session.get("turn", 0) or not known[1]:
+        session["entries"] = known = session.get("turn", 0), _entries()
+    return known[1]
+
+
+def _entries() -> dict[str, Entry]:
     found = catalogue()
     for run in mine():
         if folder := run.model:
@@ -67,7 +78,7 @@ def _owner() -> str:
     """Who this learner is: a number that only their browser knows."""
     session = st.session_state
     if "owner" not in session:
-        known = st.context.cookies.get(COOKIE, "")
+        known = str(st.context.cookies.get(COOKIE, ""))  # whatever a browser claims
         session["owner"] = known if re.fullmatch("[0-9a-f]{32}", known) else uuid4().hex
     context = get_script_run_ctx()
     if context is not None:
