@@ -40,9 +40,12 @@ def test_from_start_to_the_slider(visitor):
     news(page, re.compile(r"Step \d+ of 1,000"))
     expect(page.locator(".st-key-lesson-accuracy .scatterlayer .trace")).to_have_count(8)  # 4 structures, 4 guesses
     page.get_by_role("radio", name="Heads through time").click()
-    expect(page.get_by_text("Snapshots can be seen once")).to_be_visible()
+    expect(page.get_by_text("Snapshots up to step")).to_be_visible()
     stop(page)
+    expect(page.get_by_role("button", name="Use on the left")).to_be_visible()
+    expect(page.get_by_text("Snapshots up to step")).to_have_count(0)
     expect(page.locator(".st-key-lesson-heads .heatmaplayer image")).to_have_count(4)
+    page.wait_for_timeout(1_000)  # the picture has moved up
 
     last = picture(page)
     rail, grip = (page.locator(name).bounding_box() for name in (".slider-rail-touch-rect", ".slider-grip-rect"))
@@ -75,10 +78,26 @@ def test_what_was_trained_is_used_downloaded_and_brought_back(visitor, tmp_path)
     page.locator(".st-key-lesson-file input[type=file]").set_input_files(file)
     expect(page.get_by_text("is in the lists of models")).to_be_visible()
     page.get_by_role("button", name="Use on the left").click()
-    expect(pick(page, "text").locator("textarea")).to_have_value("the dogs near the old king sleep .")
+    expect(pick(page, "text").locator("textarea")).to_have_value("the dogs near the old king [MASK] .")
     page.get_by_role("link", name="Side by side").click()
     expect(page.locator(".model.a")).to_contain_text("Training 1")
     expect(page.locator(".token", has_text="king").first).to_be_visible()
+
+
+def test_a_training_outlives_its_page_being_loaded_anew(visitor):
+    page = visitor().open(TRAIN, **LONG)
+    start(page)
+    news(page, re.compile(r"Step \d+ of 9,000"))
+    page.reload()
+    news(page, re.compile(r"Step \d+ of 9,000"))
+    stop(page)
+    page.get_by_role("button", name="Use on the left").click()
+    page.wait_for_url(re.compile(r"[?&]a=lesson-"))
+    page.reload()
+    page.get_by_role("link", name="Side by side").click()
+    expect(page.locator(".model.a")).to_contain_text("Training 1")
+    stranger = visitor().open(TRAIN)  # another browser sees nothing of it
+    expect(stranger.get_by_role("heading", name="The toy language")).to_be_visible()
 
 
 def test_five_learners_and_one_processor(visitor):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from encoder.runs import wordpiece
-from encoder.texts import Sequences, paragraphs, token_row
+from encoder.texts import Sentences, Sequences, decoded, paragraphs, token_row
 
 
 def test_a_file_a_folder_and_a_data_set_give_their_paragraphs(tmp_path, monkeypatch):
@@ -72,3 +72,24 @@ def test_held_out_text_stands_in_its_own_order():
     found = list(Sequences(np.arange(21, dtype=np.int32), 8, first=99).in_order(2))
     assert [len(part) for part in found] == [2, 1]
     assert np.concatenate(found)[:, 1:].ravel().tolist() == list(range(21))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+def test_a_file_is_read_whatever_program_wrote_it(encoding):
+    assert decoded("Straße, café.".encode(encoding)) == "Straße, café."
+
+
+@pytest.mark.parametrize("data", [bytes(range(256)) * 20, b"\x00" * 500, "Straße".encode("utf-16-le") * 20])
+def test_a_file_that_is_no_text_is_refused_in_a_sentence(data):
+    with pytest.raises(ValueError, match=r"no text.*\.$"):
+        decoded(data)
+
+
+def test_sentences_of_one_length_share_a_batch_and_come_as_often_as_they_are():
+    rows = [[1, 7, 2]] * 30 + [[1, 8, 9, 2]] * 10
+    texts = Sentences(rows, seed=3)
+    batches = [texts.batch(step, 5) for step in range(200)]
+    assert {batch.shape for batch in batches} == {(5, 3), (5, 4)}
+    assert 0.6 < np.mean([batch.shape[1] == 3 for batch in batches]) < 0.9
+    assert all(row in rows for batch in batches for row in batch.tolist())
+    np.testing.assert_array_equal(texts.batch(7, 5), Sentences(rows, seed=3).batch(7, 5))

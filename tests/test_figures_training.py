@@ -1,0 +1,72 @@
+"""Pictures of a training: each curve and each frame is what was measured."""
+
+import numpy as np
+import pytest
+
+from encoder.figures import training as figures
+from encoder.lesson import SNAPSHOTS
+from tests.app import numbers
+
+STEPS = (0, 3, 40)
+TOKENS = ("[CLS]", "<b>a</b>", "a", "a", "[SEP]")
+ATTENTION = np.random.default_rng(0).dirichlet(np.ones(5), (3, 2, 3, 5)).astype(np.float32)  # moment, layer, head
+
+
+def test_right_answers_stand_beside_what_guessing_gets():
+    curves = {"Agreement": ([0, 10], [0.4, 0.9]), "Brackets": ([0, 10], [0.2, 1.0])}
+    figure = figures.accuracy(curves, {"Agreement": 0.5, "Brackets": 0.33}, {"Agreement": 0.6, "Brackets": 0.4})
+    lines = figure.data
+    assert [line.name for line in lines if line.name] == ["Agreement", "Brackets"]
+    assert list(lines[0].y) == [0.4, 0.9]
+    assert list(lines[1].y) == [0.6, 0.6]
+    assert "60% by the most frequent word, 50% by pure chance" in lines[1].hovertemplate
+    assert lines[0].line.color == lines[1].line.color != lines[2].line.color
+
+
+def test_the_last_of_several_trainings_is_the_one_in_colour():
+    figure = figures.compare({"One <i>": ([1], [2.0]), "Two": ([1, 2], [3.0, 1.0])}, "Loss", False)
+    assert [line.name for line in figure.data] == ["One &lt;i&gt;", "Two"]
+    assert [line.line.color == figures.LEFT for line in figure.data] == [False, True]
+    assert list(figure.data[1].y) == [3.0, 1.0]
+
+
+@pytest.mark.parametrize("settled", [True, False])
+def test_the_best_head_has_a_colour_once_no_other_can_be_better(settled):
+    weights = [[[0.1, 0.3]], [[0.2, 0.9]]]  # [moment][layer][head]
+    figure = figures.head_weights([0, 10], weights, ([0, 10], [0.5, 1.0]), settled)
+    assert [line.name for line in figure.data] == ["head 1-1", "head 1-2", "right answers"]
+    assert list(figure.data[1].y) == [0.3, 0.9]
+    assert (figure.data[1].line.color == figures.LEFT) is settled
+    assert [line.showlegend for line in figure.data[:2]] == [False, settled]
+
+
+def test_every_frame_holds_all_heads_of_its_snapshot():
+    figure = figures.heads_again(ATTENTION, STEPS, TOKENS)
+    assert [frame.name for frame in figure.frames] == ["0", "3", "40"]
+    for moment, frame in zip(ATTENTION, figure.frames, strict=True):
+        shown = np.stack([numbers(each.z) for each in frame.data])
+        np.testing.assert_array_equal(shown.reshape(moment.shape), moment)
+    np.testing.assert_array_equal(numbers(figure.data[4].z), ATTENTION[-1, 1, 1])  # at first the last one is seen
+    slider = figure.layout.sliders[0]
+    assert slider.active == 2
+    assert [step.args[0][0] for step in slider.steps] == ["0", "3", "40"]
+    assert len(set(figure.data[0].x)) == 5  # a token that comes twice is drawn twice
+    assert not any("<" in name for name in figure.data[0].x)
+
+
+def test_the_map_has_the_same_axes_at_every_snapshot():
+    states = np.random.default_rng(1).normal(size=(3, 5, 6)).astype(np.float32)  # moment, token, model
+    figure = figures.map_again(list(states), STEPS, TOKENS)
+    places = np.stack([np.stack([numbers(frame.data[0].x), numbers(frame.data[0].y)], -1) for frame in figure.frames])
+    centred = states.reshape(-1, 6) - states.reshape(-1, 6).mean(0)
+    lengths = np.linalg.svd(centred, compute_uv=False)[:2]  # what the two principal axes hold
+    np.testing.assert_allclose(np.linalg.norm(places.reshape(-1, 2), axis=0), lengths, rtol=1e-4)
+    low, high = figure.layout.xaxis.range
+    assert low < places[..., 0].min() < places[..., 0].max() < high
+
+
+@pytest.mark.parametrize("heads", [1, 8, 32])
+def test_a_message_stays_small_however_many_heads_there_are(heads):
+    tokens = figures.most_tokens(heads)
+    assert 12 <= tokens <= figures.MOST_TOKENS
+    assert 4 * SNAPSHOTS * heads * tokens**2 <= figures.MOST_BYTES
