@@ -26,7 +26,7 @@ VERBS = (
 )  # fmt: skip
 ADJECTIVES = ("old", "young", "small", "quiet", "happy", "green")
 PREPOSITIONS = ("near", "behind", "with", "under")
-LETTERS = ("red", "blue", "cup", "lamp", "salt", "milk", "ten", "two", "rain", "snow")
+COPIED = ("red", "blue", "cup", "lamp", "salt", "milk", "ten", "two", "rain", "snow")
 BRACKETS = {"(": ")", "[": "]", "{": "}"}
 PRONOUNS = ("he", "she", "it", "they")
 
@@ -106,11 +106,10 @@ def brackets(chance: Chance) -> Sentence:
 
 def copying(chance: Chance) -> Sentence:
     """What was said is said again: red cup rain : red cup rain."""
-    said = [_one_of(chance, LETTERS) for _ in range(int(chance.integers(2, 6)))]
+    said = [_one_of(chance, COPIED) for _ in range(int(chance.integers(2, 6)))]
     again = len(said) + 1
     questions = tuple(
-        Question(again + place, place, frozenset({word}), frozenset(LETTERS) - {word})
-        for place, word in enumerate(said)
+        Question(again + place, place, frozenset({word}), frozenset(COPIED) - {word}) for place, word in enumerate(said)
     )
     return Sentence("copying", (*said, ":", *said, "."), questions)
 
@@ -132,7 +131,7 @@ def tokenizer() -> Tokenizer:
     nouns = [form for one, many, _ in NOUNS for form in (one, many)]
     verbs = [form for both in VERBS for form in both]
     words = [*SPECIAL, "the", *nouns, *verbs, *ADJECTIVES, *PREPOSITIONS, *PRONOUNS, "because", "can",
-             *BRACKETS, *BRACKETS.values(), *LETTERS, ":", "."]  # fmt: skip
+             *BRACKETS, *BRACKETS.values(), *COPIED, ":", "."]  # fmt: skip
     backend = Tokenizer(WordLevel({word: number for number, word in enumerate(words)}, unk_token="[UNK]"))
     dress(backend)
     return backend

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from encoder import checkpoints, corpus
 from encoder.corpus import Question, Sentence
-from encoder.lesson import MODEL, MOMENTS, NEIGHBOURS, TEXT, LessonConfig, read_orders
+from encoder.lesson import MODEL, NEIGHBOURS, TEXT, LessonConfig, moment_folder, read_orders
 from encoder.masked import MaskedLanguageModel, Pieces
 from encoder.measures import offset_share
 from encoder.model import Encoder, EncoderConfig
@@ -70,7 +70,7 @@ class ToyExam:
         chance = np.random.default_rng(EXAM_SEED)
         asked = [(each, each.questions[chance.integers(len(each.questions))]) for each in sentences]
         self._tokenizer, self._mask = tokenizer, pieces.mask
-        self._groups = _by_length(asked)
+        self._groups = [(*self._hidden(group), group) for group in _by_length(asked)]
         self.chance, self.unigram = {}, {}
         for structure in corpus.STRUCTURES:
             mine = [question for sentence, question in asked if sentence.structure == structure]
@@ -82,10 +82,7 @@ class ToyExam:
     def marks(self, model: MaskedLanguageModel) -> Marks:
         right: dict[str, list[float]] = defaultdict(list)
         weights: dict[str, list[Array]] = defaultdict(list)
-        for group in self._groups:
-            ids = torch.tensor([self._tokenizer.encode(sentence.text).ids for sentence, _ in group])
-            asked = torch.tensor([question.place + 1 for _, question in group])  # after [CLS]
-            ids[torch.arange(len(group)), asked] = self._mask
+        for ids, asked, group in self._groups:
             attention, logits = _read(model, ids, asked)
             for number, (sentence, question) in enumerate(group):
                 right[sentence.structure].append(self._is_right(model, logits[number], question))
@@ -94,6 +91,13 @@ class ToyExam:
             for name, offset in NEIGHBOURS.items():
                 weights[name] += list(offset_share(attention, offset))
         return _marks(right, weights)
+
+    def _hidden(self, group: Sequence[tuple[Sentence, Question]]) -> tuple[Tensor, Tensor]:
+        """[sentence, token] ids with the word hidden that is asked for, and [sentence] its place."""
+        ids = torch.tensor([self._tokenizer.encode(sentence.text).ids for sentence, _ in group])
+        asked = torch.tensor([question.place + 1 for _, question in group])  # after [CLS]
+        ids[torch.arange(len(group)), asked] = self._mask
+        return ids, asked
 
     def _is_right(self, model: MaskedLanguageModel, logits: Tensor, question: Question) -> float:
         right, wrong = (
@@ -141,6 +145,7 @@ class Lesson:
         """Raises ValueError where the text cannot be learned from."""
         self._folder = folder
         self._config = config = read_orders(folder)
+        self._moments = set(config.moments)
         tokenizer, row, exam, texts = _toy() if not config.own_text else _own(folder / TEXT)
         pieces = Pieces.of(tokenizer)
         encoder = Encoder(encoder_config(config, len(pieces.special)), config.seed)
@@ -158,7 +163,7 @@ class Lesson:
         training, config, exam = self._training, self._config, self._exam
         parameters = sum(weight.numel() for weight in training.model.parameters())
         _tell("ready", parameters=parameters, chance=exam.chance, unigram=exam.unigram)
-        every, moments = max(1, config.steps // EXAMS), set(config.moments)
+        every = max(1, config.steps // EXAMS)
         if training.step == 0 and not self._moment().exists():
             self._look()
         losses = []
@@ -169,7 +174,7 @@ class Lesson:
                     f"After {training.step} steps the loss is no number any more: the learning rate is too high for "
                     "this encoder, or a norm is missing."
                 )
-            if training.step in moments or training.step % every == 0:
+            if training.step in self._moments or training.step % every == 0:
                 self._look()
             if training.step % NEWS == 0:
                 _tell("progress", step=training.step, loss=round(float(np.mean(losses)), 4))
@@ -186,14 +191,14 @@ class Lesson:
         training = self._training
         training.model.eval()
         marks = self._exam.marks(training.model)
-        kept = last or training.step in self._config.moments
+        kept = last or training.step in self._moments
         if kept:
             self._keep(self._moment())
         _tell("marks", step=training.step, moment=kept, **marks._asdict())
 
     def _moment(self) -> Path:
         """Where the snapshot of this step lies, or would."""
-        return self._folder / MOMENTS / f"{self._training.step:08d}"
+        return moment_folder(self._folder, self._training.step)
 
     def _keep(self, folder: Path) -> None:
         about = {"lesson": asdict(self._config), "step": self._training.step}
@@ -248,7 +253,7 @@ def _toy() -> tuple[Tokenizer, Array, Exam, Batches]:
 
 def _own(file: Path) -> tuple[Tokenizer, Array, Exam, Batches]:
     tokenizer = Tokenizer(WordPiece(unk_token="[UNK]"))
-    corpus.dress(tokenizer)
+    corpus.dress(tokenizer)  # how it cuts text, for the training; again afterwards, when ids are known
     trainer = WordPieceTrainer(vocab_size=PIECES, special_tokens=list(corpus.SPECIAL), show_progress=False)
     tokenizer.train_from_iterator(paragraphs(str(file)), trainer)
     corpus.dress(tokenizer)

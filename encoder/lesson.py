@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 SNAPSHOTS = 28  # moments of a lesson that are kept
 OWN_TEXT_BYTES = 5_000_000  # the longest text that can be learned from
@@ -22,7 +22,8 @@ OFFERED: dict[str, tuple[Any, ...]] = {
     "score_scale": ("sqrt_head_dim", "sqrt_width", "none"),
     "learning_rate": (0.0003, 0.001, 0.003, 0.01, 0.03),
 }
-ORDERS, TEXT, MODEL, MOMENTS = "lesson.json", "text.txt", "model", "moments"  # in a lesson's folder
+Moment = TypeVar("Moment", int, float)  # a step, or seconds
+ORDERS, TEXT, MODEL = "lesson.json", "text.txt", "model"  # in a lesson's folder
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,12 @@ def read_orders(folder: Path) -> LessonConfig:
     return LessonConfig(**given)
 
 
-def milestone(steps: Sequence[int], values: Sequence[float], level: float) -> int | None:
+def moment_folder(folder: Path, step: int) -> Path:
+    """Where in a lesson's folder the snapshot of a step lies, or would."""
+    return folder / "moments" / f"{step:08d}"
+
+
+def milestone(steps: Sequence[Moment], values: Sequence[float], level: float) -> Moment | None:
     """The first step from which a curve stays at a level or above it; None where it does not."""
     reached = None
     for step, value in zip(steps, values, strict=True):

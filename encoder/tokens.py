@@ -22,6 +22,7 @@ class Tokenizer:
         backend.no_truncation()
         backend.no_padding()
         self.backend = backend
+        self.mask = next((name for name in MASKS if backend.token_to_id(name) is not None), None)  # its hidden token
         self._byte_level = isinstance(backend.decoder, ByteLevel)
 
     @property
@@ -33,11 +34,6 @@ class Tokenizer:
     def vocabulary(self) -> int:
         """How many embeddings a model needs for every id that can come up; ids may have gaps."""
         return max(self.backend.get_vocab(with_added_tokens=True).values(), default=-1) + 1
-
-    @property
-    def mask(self) -> str | None:
-        """What it calls a hidden token, if it knows one."""
-        return next((name for name in MASKS if self.backend.token_to_id(name) is not None), None)
 
     def encode(self, text: str, pair: str | None, limit: int) -> tuple[list[int], Tokens]:
         """Token ids and their record for one text or a pair, at most `limit` tokens, special ones included.

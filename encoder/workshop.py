@@ -16,7 +16,7 @@ from statistics import fmean
 from typing import Any, Literal
 from uuid import uuid4
 
-from encoder.lesson import MODEL, MOMENTS, LessonConfig, write_orders
+from encoder.lesson import MODEL, LessonConfig, moment_folder, write_orders
 
 State = Literal["waiting", "starting", "running", "paused", "done", "stopped", "failed"]
 AT_WORK: tuple[State, ...] = ("starting", "running")
@@ -54,6 +54,11 @@ class Run:
         return self.state in ("done", "stopped", "failed")
 
     @property
+    def under_way(self) -> bool:
+        """Whether it is at work or waits for its turn."""
+        return self.state in ("waiting", *AT_WORK)
+
+    @property
     def worked(self) -> float:
         """Seconds at work, up to now."""
         return self.seconds + (time.monotonic() - self._since if self.state in AT_WORK else 0.0)
@@ -61,7 +66,8 @@ class Run:
     @property
     def moments(self) -> list[tuple[int, Path]]:
         """(step, model folder) of every snapshot that there is."""
-        return [(each["step"], self.folder / MOMENTS / f"{each['step']:08d}") for each in self.marks if each["moment"]]
+        steps = [each["step"] for each in list(self.marks) if each["moment"]]
+        return [(step, moment_folder(self.folder, step)) for step in steps]
 
     @property
     def model(self) -> Path | None:
@@ -154,7 +160,7 @@ class Workshop:
         write_orders(folder, config, text)
         with self._change:
             mine = self.of(owner)
-            if any(not run.over and run.state != "paused" for run in mine):
+            if any(run.under_way for run in mine):
                 shutil.rmtree(folder, ignore_errors=True)
                 raise ValueError("One training of yours is under way already.")
             run = Run(owner, max((run.number for run in mine), default=0) + 1, config, folder)

@@ -63,7 +63,7 @@ def follow(run: Run) -> None:
     training.progress(run)
     if state.get("train_view") in LIVE:
         picture(run)
-    if not training.is_under_way(run):
+    if not run.under_way:
         st.rerun()  # the whole page: now it can show what came of it
 
 
@@ -77,10 +77,10 @@ else:
     with st.container(key="lesson-switch", horizontal=True, horizontal_alignment="distribute"):
         segments("train_view", "Picture", VIEWS)
         training.use(run)
-    if training.is_under_way(run):
+    if run.under_way:
         follow(run)
     else:
         training.progress(run)
-    if not training.is_under_way(run) or state.get("train_view") not in LIVE:
+    if not run.under_way or state.get("train_view") not in LIVE:
         picture(run)
 training.bring()

@@ -8,7 +8,7 @@ from encoder.lesson import OFFERED, OWN_TEXT_BYTES, LessonConfig
 from encoder.texts import decoded
 from pages.shared import lessons, prose, state
 from pages.shared.columns import segments
-from pages.shared.training import SHOWN, about, called, is_under_way, named
+from pages.shared.training import SHOWN, about, called, named
 
 SOURCES = {"toy": "Toy language", "own": "My own text"}
 TEXT, ORIGIN, PROBLEM = "lesson.text", "lesson.origin", "lesson.problem"  # the learner's own text, and what came of it
@@ -23,7 +23,7 @@ def choose() -> None:
             names = tuple(OFFERED)
             for pair in zip(names[::2], names[1::2], strict=True):
                 _choices(pair)
-        busy = any(is_under_way(run) for run in lessons.mine())
+        busy = any(run.under_way for run in lessons.mine())
         st.button("Start", type="primary", icon=":material/play_arrow:", disabled=busy, on_click=_start)
         _trainings()
     if state.get("learn") == "own":

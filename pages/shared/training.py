@@ -34,10 +34,6 @@ def shown() -> Run | None:
     return by_name.get(st.session_state.get(SHOWN, ""), next(iter(by_name.values()), None))
 
 
-def is_under_way(run: Run) -> bool:
-    return run.state in ("waiting", *AT_WORK)
-
-
 def progress(run: Run) -> None:
     """How far a training is, and the buttons that it understands now."""
     if run.state == "failed":
@@ -113,7 +109,7 @@ def target(run: Run) -> str | None:
         st.segmented_control, "look_at", "What to look at", seen, options=list(names), format_func=names.__getitem__,
         required=True, label_visibility="collapsed",
     )  # fmt: skip
-    return state.get("look_at") if state.get("look_at") in names else seen
+    return seen
 
 
 def finding(run: Run, what: str) -> str:
@@ -141,7 +137,7 @@ def again(run: Run, most: int) -> Replay | None:
             return None
     if seen.left_out:
         st.caption(f"{most} tokens were read and {seen.left_out:,} left out.")
-    if is_under_way(run):
+    if run.under_way:
         st.caption(f"Snapshots up to step {seen.steps[-1]:,}; newer ones come with the next click.")
     return seen
 

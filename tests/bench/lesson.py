@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 
-from encoder.lesson import LessonConfig
+from encoder.lesson import LessonConfig, milestone
 from encoder.workshop import Run, Workshop
 from tests.bench import texts
 from tests.bench.clock import percentile
@@ -44,8 +44,7 @@ def _default(shop: Workshop) -> Iterator[Row]:
         raise RuntimeError(run.why)
     for structure in run.chance:
         _, values = run.accuracy(structure)
-        late = [number for number, value in enumerate(values) if value < LEARNED]
-        reached = arrived[late[-1] + 1] if late and late[-1] + 1 < len(values) else None
+        reached = milestone(arrived, values, LEARNED)
         note = (
             f"{values[-1]:.0%} at the end, {arrived[-1]:.0f} s; by chance {run.chance[structure]:.0%}, "
             f"by the most frequent word {run.unigram[structure]:.0%}"
