@@ -122,7 +122,15 @@ CHOICES: dict[str, Choice] = {
 
 def get(name: str) -> Any:
     """The learner's choice."""
-    return st.session_state.get(f"choice.{name}", CHOICES[name].default)
+    return _kept("choices").get(name, CHOICES[name].default)
+
+
+def _kept(name: str) -> dict[str, Any]:
+    """What a session remembers, in few entries: for some widgets Streamlit copies them all."""
+    kept: dict[str, Any] | None = st.session_state.get(name)
+    if kept is None:
+        kept = st.session_state[name] = {}
+    return kept
 
 
 def put(name: str, value: Any) -> None:
@@ -132,7 +140,7 @@ def put(name: str, value: Any) -> None:
     if name.removesuffix("_b") in TOGETHER and get("together"):
         names = [name.removesuffix("_b"), name.removesuffix("_b") + "_b"]
     for each in names:
-        st.session_state[f"choice.{each}"] = value
+        _kept("choices")[each] = value
         if each.startswith("layer"):
             _forget_neuron(each)
     if others:
@@ -151,7 +159,7 @@ def take(values: Mapping[str, Any]) -> None:
 def _take(name: str, value: Any) -> None:
     if value == get(name):
         return
-    st.session_state[f"choice.{name}"] = value
+    _kept("choices")[name] = value
     if name.startswith("layer"):
         _forget_neuron(name)
     followed = name == "pins" or (name == "pins_b" and not (get("together") and get("pins")))
@@ -162,12 +170,12 @@ def _take(name: str, value: Any) -> None:
 def _let_go(pins: Iterable[str]) -> None:
     """Other tokens are there: those that were picked mean nothing any more."""
     for name in pins:
-        st.session_state[f"choice.{name}"] = CHOICES[name].default
+        _kept("choices").pop(name, None)
 
 
 def _forget_neuron(layer: str) -> None:
     """A neuron of one layer is not that of another."""
-    st.session_state[f"choice.{layer.replace('layer', 'neuron')}"] = CHOICES["neuron"].default
+    _kept("choices").pop(layer.replace("layer", "neuron"), None)
 
 
 def sided(name: str, side: Side) -> str:
@@ -203,16 +211,16 @@ def _start(widget: Callable[..., Any], value: Any, options: Iterable[Any]) -> di
 def tell(key: str, value: Any) -> None:
     """Let the widget with this key show a value when it is drawn next."""
     session = st.session_state
-    told, turn = session.get(f"told.{key}", (value, 0))
+    told, turn = _kept("told").get(key, (value, 0))
     # Told again, it would undo what is being typed. But what was told last and is still on its way must not win.
     if key in session and session[key] == value and (told == value or turn <= _heard()):
         return
     # Until this turn is heard of, the browser may show what it reported last, or what it was told meanwhile.
-    older = {old: turn for old, turn in session.get(f"older.{key}", {}).items() if turn > _heard()}
+    older = {old: turn for old, turn in _kept("older").get(key, {}).items() if turn > _heard()}
     older |= dict.fromkeys((told, session.get(key, told)), session["turn"])
     older.pop(value, None)
-    session[f"older.{key}"] = older
-    session[key], session[f"told.{key}"] = value, (value, session["turn"])
+    _kept("older")[key] = older
+    session[key], _kept("told")[key] = value, (value, session["turn"])
 
 
 def is_echo(key: str) -> bool:
@@ -220,7 +228,7 @@ def is_echo(key: str) -> bool:
 
     A quick second click comes from a browser that has not heard of all that the first one changed.
     """
-    return st.session_state.get(f"older.{key}", {}).get(st.session_state[key], 0) > _heard()
+    return _kept("older").get(key, {}).get(st.session_state[key], 0) > _heard()
 
 
 def expect_answer() -> None:
@@ -257,8 +265,7 @@ def synchronise() -> None:
     # and another page with an empty one.
     if first or _went_back():
         _read_address(address)
-    address = _written()
-    if address != st.query_params.to_dict():
+    if (address := _written()) != st.query_params.to_dict():
         st.query_params.from_dict(address)
     st.session_state["turn"] = st.session_state.get("turn", 0) + 1
 
@@ -281,7 +288,7 @@ def text_fits_address() -> bool:
 def _meet() -> None:
     """The right column goes to where the left one is."""
     for name in TOGETHER:
-        st.session_state[f"choice.{name}_b"] = get(name)
+        _kept("choices")[f"{name}_b"] = get(name)
 
 
 def _read_address(address: dict[str, str]) -> None:
@@ -295,7 +302,7 @@ def _read_address(address: dict[str, str]) -> None:
                 value = choice.read(address[name])
             except ValueError:
                 refused.append(name)
-        st.session_state[f"choice.{name}"] = value
+        _kept("choices")[name] = value
     if get("together"):
         _meet()
     if refused:
@@ -315,7 +322,12 @@ def _written() -> dict[str, str]:
 
 def _unusual() -> dict[str, str]:
     """All choices that differ from what is shown without them, as an address writes them."""
-    address = {name: _write(get(name)) for name, choice in CHOICES.items() if get(name) != choice.default}
+    chosen = _kept("choices")
+    address = {
+        name: _write(chosen[name])
+        for name, choice in CHOICES.items()
+        if name in chosen and chosen[name] != choice.default
+    }
     if get("together"):
         address = {
             name: value
