@@ -5,19 +5,22 @@ import json
 import sys
 from dataclasses import asdict, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from encoder.errors import ModelError
 from encoder.trace import Trace
 
+if TYPE_CHECKING:
+    from encoder.runs import Orders
+
 # Of a pretraining run: the options of these names are settings of the encoder, or of the training.
 SIZES = ("width", "layers", "heads", "ffn_width", "positions")
 
 
 def main(arguments: list[str] | None = None) -> int:
-    options = _parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     return {"trace": _trace, "pretrain": _pretrain, "lesson": _lesson}[options.command](options)
 
 
@@ -42,24 +45,29 @@ def _trace(options: argparse.Namespace) -> int:
 
 
 def _pretrain(options: argparse.Namespace) -> int:
-    from encoder.pretrain import PretrainConfig
-    from encoder.runs import SMALL, Orders, run
+    from encoder.runs import run
 
-    given = {name: value for name, value in vars(options).items() if value is not None}
-    sizes = {name: given[name] for name in SIZES if name in given}
-    training = PretrainConfig(**{each.name: given[each.name] for each in fields(PretrainConfig) if each.name in given})
     try:
-        encoder = replace(SMALL, **{"positions": training.length, **sizes})
-        run(
-            Orders(
-                tuple(options.texts), tuple(options.held_out), options.out, encoder, training,
-                options.evaluate_every, options.save_every, options.precision, options.compile,
-            )
-        )  # fmt: skip
+        run(orders(options))
     except (ModelError, OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return 1
     return 0
+
+
+def orders(options: argparse.Namespace) -> "Orders":
+    """What the options of `pretrain` ask for. Raises ValueError for sizes that no encoder can have."""
+    from encoder.pretrain import PretrainConfig
+    from encoder.runs import SMALL, Orders
+
+    given = {name: value for name, value in vars(options).items() if value is not None}
+    sizes = {name: given[name] for name in SIZES if name in given}
+    training = PretrainConfig(**{each.name: given[each.name] for each in fields(PretrainConfig) if each.name in given})
+    return Orders(
+        tuple(options.texts), tuple(options.held_out), options.out,
+        replace(SMALL, **{"positions": training.length, **sizes}), training,
+        options.evaluate_every, options.save_every, options.precision, options.compile, options.start,
+    )  # fmt: skip
 
 
 def _lesson(options: argparse.Namespace) -> int:
@@ -83,9 +91,10 @@ def _tokens(value: str) -> int:
     return int(value)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m encoder", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
+def parser() -> argparse.ArgumentParser:
+    """Of all commands."""
+    every = argparse.ArgumentParser(prog="python -m encoder", description=__doc__)
+    commands = every.add_subparsers(dest="command", required=True)
     trace = commands.add_parser("trace", help="write everything a model computes on one text to an .npz file")
     trace.add_argument("text")
     trace.add_argument("--pair", help="a second sentence")
@@ -96,7 +105,7 @@ def _parser() -> argparse.ArgumentParser:
     _pretrain_options(commands.add_parser("pretrain", help="train an encoder from scratch to guess hidden tokens"))
     lesson = commands.add_parser("lesson", help="train a small encoder as the Train page does; it starts this itself")
     lesson.add_argument("folder", type=Path, help="holds lesson.json, and gets everything that comes of it")
-    return parser
+    return every
 
 
 def _pretrain_options(parser: argparse.ArgumentParser) -> None:
@@ -104,6 +113,7 @@ def _pretrain_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("texts", nargs="+", help="text files, folders of them, or data sets of the Hugging Face Hub")
     parser.add_argument("--held-out", nargs="*", default=[], help="texts to evaluate with")
     parser.add_argument("--out", type=Path, required=True, help="folder of the run; one that is there goes on")
+    parser.add_argument("--start", type=Path, help="folder of a finished model to go on from; its sizes are taken")
     for name in (*SIZES, "steps", "batch", "length", "predictable", "seed"):
         parser.add_argument(f"--{name.replace('_', '-')}", type=int)
     for name in ("learning_rate", "warm_up", "weight_decay", "clip", "mask_rate", "last_mask_rate"):

@@ -44,6 +44,7 @@ class Orders:
     save_every: int = 250
     precision: str = "no"
     compiled: bool = False
+    start: Path | None = None  # a finished model whose weights to begin with, instead of random ones
 
 
 class Journal:
@@ -84,21 +85,51 @@ class Journal:
 
 def run(orders: Orders) -> None:
     """Train, or go on training, until all steps are done. Raises OSError and ValueError, each in a plain sentence."""
+    row = tokens(orders)
+    model = _model(orders, row)
+    if learn(model, orders, row).accelerator.is_main_process:
+        texts = [Path(source).name for source in orders.sources]
+        about = {"training": asdict(orders.training), "texts": texts}
+        if orders.start:
+            about["start"] = orders.start.name
+        checkpoints.save(model, orders.out / "model", about)
+
+
+def tokens(orders: Orders) -> Array:
+    """[token] ids of all texts to learn from: cut once, kept in the run's folder for when it goes on."""
     orders.out.mkdir(parents=True, exist_ok=True)
-    tokenizer = wordpiece()
-    pieces = Pieces.of(tokenizer)
+    file = orders.out / "tokens.npy"
+    note = file.with_suffix(".json")
     with PartialState().main_process_first():
-        row = _kept(orders.out / "tokens.npy", orders.sources, tokenizer)
-    held_out = {Path(source).stem: token_row(paragraphs(source), tokenizer) for source in orders.held_out}
-    encoder = Encoder(orders.encoder, seed=orders.training.seed)
-    model = MaskedLanguageModel(encoder, commonest(row, pieces, orders.training.predictable))
+        if note.exists() and json.loads(note.read_text()) == list(orders.sources):
+            return np.load(file, mmap_mode="r")
+        row = np.concatenate([token_row(paragraphs(source), wordpiece()) for source in orders.sources])
+        np.save(file, row)
+        note.write_text(json.dumps(orders.sources))
+        return row
+
+
+def learn(model: MaskedLanguageModel, orders: Orders, row: Array) -> Pretraining:
+    """All steps that are still to do, with their figures and checkpoints in the run's folder."""
+    pieces = Pieces.of(wordpiece())
+    held_out = {Path(source).stem: token_row(paragraphs(source), wordpiece()) for source in orders.held_out}
     texts = Sequences(row, orders.training.length, pieces.classify, orders.training.seed)
     training = Pretraining(model, orders.training, pieces, texts, orders.precision, orders.compiled)
     training.resume(orders.out)
     _go(training, orders, held_out)
-    if training.accelerator.is_main_process:
-        about = {"training": asdict(orders.training), "texts": [Path(source).name for source in orders.sources]}
-        checkpoints.save(model, orders.out / "model", about)
+    return training
+
+
+def _model(orders: Orders, row: Array) -> MaskedLanguageModel:
+    predictable = commonest(row, Pieces.of(wordpiece()), orders.training.predictable)
+    if orders.start is None:
+        return MaskedLanguageModel(Encoder(orders.encoder, seed=orders.training.seed), predictable)
+    before = checkpoints.read(orders.start)
+    if orders.training.length > before.encoder.config.positions:
+        raise ValueError(f"The model to start from reads {before.encoder.config.positions} tokens at most.")
+    model = MaskedLanguageModel(Encoder(before.encoder.config), predictable)
+    model.begin_as(before)
+    return model
 
 
 def _go(training: Pretraining, orders: Orders, held_out: Mapping[str, Array]) -> None:
@@ -117,17 +148,6 @@ def _go(training: Pretraining, orders: Orders, held_out: Mapping[str, Array]) ->
             training.save(orders.out)
     if journal:
         journal.close()
-
-
-def _kept(file: Path, sources: tuple[str, ...], tokenizer: Tokenizer) -> Array:
-    """The tokens of all texts: cut once, kept for when the run goes on."""
-    note = file.with_suffix(".json")
-    if note.exists() and json.loads(note.read_text()) == list(sources):
-        return np.load(file, mmap_mode="r")
-    row = np.concatenate([token_row(paragraphs(source), tokenizer) for source in sources])
-    np.save(file, row)
-    note.write_text(json.dumps(sources))
-    return row
 
 
 def wordpiece() -> Tokenizer:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import os
 import signal
 import subprocess
@@ -18,6 +19,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from encoder.__main__ import main
+from encoder.checkpoints import read
 from encoder.masked import MaskedLanguageModel, Pieces, hide, score
 from encoder.model import Encoder
 from encoder.models import load
@@ -214,9 +216,36 @@ def test_two_processes_learn_what_one_does(book, tmp_path):
         torch.testing.assert_close(theirs[name], weight, atol=1e-3, rtol=0)
 
 
+def test_a_run_goes_on_from_a_finished_model_and_learns_pieces_that_it_could_not_predict(book, tmp_path):
+    few = ("--steps", "0", "--predictable", "5", "--seed", "3")
+    finished(started(tmp_path / "before", book, *few))
+    before = read(tmp_path / "before" / "model")
+    finished(started(tmp_path / "same", book, "--start", str(tmp_path / "before" / "model"), "--steps", "0"))
+    same = read(tmp_path / "same" / "model")
+    every = set(token_row(SENTENCES, wordpiece()).tolist()) - {102}  # [SEP]
+    assert (len(before.head.ids), set(same.head.ids.tolist())) == (5, every)
+    for (name, one), other in zip(before.encoder.named_parameters(), same.encoder.parameters(), strict=True):
+        assert torch.equal(one, other), name
+    finished(started(tmp_path / "after", book, "--start", str(tmp_path / "before" / "model")))
+    assert float(curve(tmp_path / "after" / "curve.csv")[-1]["loss"]) < math.log(len(every))  # of guessing blindly
+
+
+def test_a_piece_that_a_model_learns_anew_begins_as_its_rarest(pieces):
+    before = MaskedLanguageModel(Encoder(TINY, seed=1), torch.tensor([2000, 2003, 3000]))
+    before.head.bias.data = torch.tensor([0.5, -2.0, 1.0])
+    after = MaskedLanguageModel(Encoder(TINY, seed=2), torch.tensor([1999, 2000, 3000]))
+    after.begin_as(before)
+    assert after.head.bias.tolist() == [-2.0, 0.5, 1.0]
+    ids = torch.tensor([[101, 2000, 103, 102]])
+    ours, theirs = (model(ids, torch.zeros_like(ids), ids == pieces.mask) for model in (after, before))
+    torch.testing.assert_close(ours[:, 1:], theirs[:, [0, 2]])
+
+
 def test_what_cannot_be_is_said_in_one_sentence(tmp_path, capsys):
     assert main(["pretrain", "nowhere.txt", "--out", str(tmp_path / "run")]) == 1
     assert capsys.readouterr().err == "There is no file or folder nowhere.txt.\n"
     (tmp_path / "short.txt").write_text("Hello.")
     assert main(["pretrain", str(tmp_path / "short.txt"), "--out", str(tmp_path / "other")]) == 1
     assert capsys.readouterr().err == "3 tokens of text are too few for one sequence of 128.\n"
+    assert main(["pretrain", str(tmp_path / "short.txt"), "--out", str(tmp_path / "third"), "--start", "nowhere"]) == 1
+    assert capsys.readouterr().err == "The config.json in “nowhere” is missing, or describes no encoder.\n"

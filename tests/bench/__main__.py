@@ -7,7 +7,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 
-from tests.bench import crowd, engine, explorer, first_visit, lesson, memory, pretrain, turns
+from tests.bench import crowd, engine, explorer, first_visit, learning, lesson, memory, pretrain, turns
 from tests.bench.report import FILE, Row, summary, table, write
 from tests.server import ROOT
 
@@ -19,6 +19,7 @@ GROUPS: dict[str, Callable[[], Iterator[Row]]] = {
     "first-visit": first_visit.rows,
     "memory": memory.rows,
     "pretrain": pretrain.rows,
+    "learning": learning.rows,
     "lesson": lesson.rows,
 }
 

@@ -14,8 +14,10 @@ from tests.server import ROOT
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
+    from transformers import BertConfig
 
-    from encoder.masked import Masked
+    from encoder.masked import Masked, MaskedLanguageModel
+    from encoder.model import EncoderConfig
     from encoder.pretrain import Pretraining
 
 STEPS = 6  # before memory is read
@@ -54,16 +56,9 @@ def _ours() -> "Pretraining":
 
 def _bert(run: "Pretraining") -> Callable[[], object]:
     """The library's model, loss and training step as its own documentation writes them."""
-    from transformers import BertConfig, BertForMaskedLM
+    from transformers import BertForMaskedLM
 
-    sizes = run.model.encoder.config
-    model = BertForMaskedLM(
-        BertConfig(
-            vocab_size=sizes.vocabulary, hidden_size=sizes.width, num_hidden_layers=sizes.layers,
-            num_attention_heads=sizes.heads, intermediate_size=sizes.ffn_width, max_position_embeddings=sizes.positions,
-            hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0,
-        )
-    ).train()  # fmt: skip
+    model = BertForMaskedLM(bert_config(run.model.encoder.config)).train()
 
     def loss(batch: "Masked") -> "Tensor":
         labels = batch.truth.masked_fill(~batch.asked, -100)
@@ -73,29 +68,45 @@ def _bert(run: "Pretraining") -> Callable[[], object]:
     return _step(model, loss, run)
 
 
+def bert_config(sizes: "EncoderConfig") -> "BertConfig":
+    """The library's BERT in the sizes of one of our encoders, without dropout."""
+    from transformers import BertConfig
+
+    return BertConfig(
+        vocab_size=sizes.vocabulary, hidden_size=sizes.width, num_hidden_layers=sizes.layers,
+        num_attention_heads=sizes.heads, intermediate_size=sizes.ffn_width, max_position_embeddings=sizes.positions,
+        hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0,
+    )  # fmt: skip
+
+
 def _torch(run: "Pretraining") -> Callable[[], object]:
-    """torch's own encoder between our embeddings and our prediction head."""
-    from torch import nn
-
-    from encoder.masked import MaskedLanguageModel
-    from encoder.model import Encoder
-
-    sizes = run.model.encoder.config
-    layer = nn.TransformerEncoderLayer(
-        sizes.width, sizes.heads, sizes.ffn_width, 0.0, "gelu", sizes.norm_eps, batch_first=True, norm_first=True
-    )
-    model = MaskedLanguageModel(Encoder(replace(sizes, layers=1)), run.model.head.ids)
-    stack = nn.TransformerEncoder(layer, sizes.layers, enable_nested_tensor=False)
-    model.encoder.forward = lambda ids, segment: model.encoder.final_norm(  # type: ignore[method-assign]
-        stack(model.encoder.embeddings(ids, segment))
-    )
-    model.add_module("stack", stack)
+    model = torchs(run.model.encoder.config, run.model.head.ids)
 
     def loss(batch: "Masked") -> "Tensor":
         total, count = model.loss(batch)
         return total / count
 
     return _step(model.train(), loss, run)
+
+
+def torchs(sizes: "EncoderConfig", predictable: "Tensor") -> "MaskedLanguageModel":
+    """torch's own encoder between our embeddings and our prediction head."""
+    from torch import nn
+
+    from encoder.masked import MaskedLanguageModel
+    from encoder.model import Encoder
+
+    layer = nn.TransformerEncoderLayer(
+        sizes.width, sizes.heads, sizes.ffn_width, 0.0, "gelu", sizes.norm_eps, batch_first=True, norm_first=True
+    )
+    model = MaskedLanguageModel(Encoder(replace(sizes, layers=1)), predictable)
+    del model.encoder.layers  # torch's stand in their place
+    stack = nn.TransformerEncoder(layer, sizes.layers, enable_nested_tensor=False)
+    model.encoder.forward = lambda ids, segment: model.encoder.final_norm(  # type: ignore[method-assign]
+        stack(model.encoder.embeddings(ids, segment))
+    )
+    model.add_module("stack", stack)
+    return model
 
 
 def _step(model: "nn.Module", loss: "Callable[[Masked], Tensor]", run: "Pretraining") -> Callable[[], object]:
