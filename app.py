@@ -13,6 +13,7 @@ def pages() -> st.Page:
             st.Page("pages/embeddings.py", title="Embeddings", url_path="token-embeddings"),
             st.Page("pages/attention.py", title="Attention", url_path="attention-heads"),
             st.Page("pages/feed_forward.py", title="Feed-forward", url_path="feed-forward"),
+            st.Page("pages/step_by_step.py", title="Step by step", url_path="inside-a-layer"),
             st.Page("pages/layers.py", title="Layers", url_path="all-layers"),
             st.Page("pages/train.py", title="Train", url_path="train-live"),
         ],

@@ -5,6 +5,7 @@ keep what they return. Nothing is hooked and nothing is stored on the model, so 
 threads may walk one model at once.
 """
 
+import copy
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -174,30 +175,40 @@ def carry(model: "PreTrainedModel") -> Encoder:
 
     Raises ModelError for other families, and for activation functions other than ReLU and GELU.
     """
+    return copy.deepcopy(clothe(model))
+
+
+def clothe(model: "PreTrainedModel") -> Encoder:
+    """The same with the model's very own weights instead of copies: it takes no memory, and must not be trained."""
     parts = take_apart(model)
     boxes = parts.embedding
-    encoder = Encoder(_config_of(parts))
-    _copy(boxes.token, encoder.embeddings.token)
-    with torch.no_grad():
-        encoder.embeddings.position.weight.copy_(boxes.position.weight[boxes.first_position :])
-        if boxes.segment is not None and encoder.embeddings.segment is not None:
-            # RoBERTa's one row becomes two equal ones.
-            encoder.embeddings.segment.weight.copy_(boxes.segment.weight)
-    _copy(boxes.norm, encoder.embeddings.norm)
+    with torch.device("meta"):  # without drawing weights that others take the place of
+        encoder = Encoder(_config_of(parts))
+    _share(boxes.token, encoder.embeddings.token)
+    _give(encoder.embeddings.position, boxes.position.weight[boxes.first_position :])
+    if boxes.segment is not None and encoder.embeddings.segment is not None:
+        # RoBERTa's one row becomes two equal ones.
+        rows = encoder.embeddings.segment.num_embeddings
+        _give(encoder.embeddings.segment, boxes.segment.weight.expand(rows, -1))
+    _share(boxes.norm, encoder.embeddings.norm)
     for ours, theirs in zip(encoder.layers, parts.layers, strict=True):
-        _copy(theirs.query, ours.attention.query)
-        _copy(theirs.key, ours.attention.key)
-        _copy(theirs.value, ours.attention.value)
-        _copy(theirs.output, ours.attention.output)
-        _copy(theirs.attention_norm, ours.attention_norm)
-        _copy(theirs.expand, ours.feed_forward.expand)
-        _copy(theirs.contract, ours.feed_forward.contract)
-        _copy(theirs.ffn_norm, ours.ffn_norm)
+        _share(theirs.query, ours.attention.query)
+        _share(theirs.key, ours.attention.key)
+        _share(theirs.value, ours.attention.value)
+        _share(theirs.output, ours.attention.output)
+        _share(theirs.attention_norm, ours.attention_norm)
+        _share(theirs.expand, ours.feed_forward.expand)
+        _share(theirs.contract, ours.feed_forward.contract)
+        _share(theirs.ffn_norm, ours.ffn_norm)
     return encoder.eval()
 
 
-def _copy(source: nn.Module, target: nn.Module) -> None:
-    target.load_state_dict(source.state_dict())
+def _share(source: nn.Module, target: nn.Module) -> None:
+    target.load_state_dict(source.state_dict(keep_vars=True), assign=True)
+
+
+def _give(target: nn.Embedding, weight: Tensor) -> None:
+    target.weight = nn.Parameter(weight.detach())
 
 
 def _config_of(parts: Parts) -> EncoderConfig:

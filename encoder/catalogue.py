@@ -30,6 +30,13 @@ def minilm_folder() -> Path:
 
 BUILT_IN = (
     Entry(
+        "scratch",
+        "From scratch",
+        "Our own encoder (4 layers, 8 heads, width 256), taught by this project to guess hidden words of old novels.",
+        folder=ROOT / "assets" / "scratch",
+        sha256="985e0dd32758f82ef479969ec4beddc553cb6a72634baa8eb3ad4f3a4fd6e099",
+    ),
+    Entry(
         "scratch-untrained",
         "From scratch, untrained",
         "BERT's shape in small (4 layers, 4 heads, width 128) with random weights from a fixed seed.",
@@ -67,7 +74,7 @@ BUILT_IN = (
         repo="google-bert/bert-base-multilingual-cased",
     ),
 )
-DEFAULT_LEFT, DEFAULT_RIGHT = "scratch-untrained", "minilm"
+DEFAULT_LEFT, DEFAULT_RIGHT = "scratch", "minilm"
 
 
 def catalogue() -> dict[str, Entry]:

@@ -12,7 +12,7 @@ import re
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any, NamedTuple
@@ -22,13 +22,14 @@ import torch
 from torch import Tensor, nn
 
 from encoder import checkpoints
-from encoder.bert import load_bert, prediction_head, take_apart, walk
+from encoder.bert import clothe, load_bert, prediction_head, take_apart, walk
 from encoder.catalogue import Entry, catalogue, minilm_folder
 from encoder.devices import accelerator, free_memory, is_out_of_memory, synchronize, threads
 from encoder.errors import ModelError
 from encoder.model import PRESETS, EmbeddingStates, Encoder, LayerStates
 from encoder.tokens import Tokenizer, read_tokenizer
 from encoder.trace import EmbeddingTrace, Guess, LayerTrace, ModelCard, Tokens, Trace, read_only
+from encoder.weights import LayerWeights, weights_of
 
 __all__ = ["DEFAULT_LIMIT", "Model", "catalogue", "load"]
 
@@ -64,13 +65,14 @@ class Model:
 
     def __init__(
         self, card: ModelCard, tokenizer: Tokenizer, positions: int, scale: float, readers: tuple[Reader, ...],
-        head: Head | None = None,
+        head: Head | None = None, encoder: Callable[[], Encoder] | None = None,
     ) -> None:  # fmt: skip
         self.card = card
         self.positions = positions  # the longest text it can read, in tokens
         self._tokenizer = tokenizer
         self._scale = scale  # of the scores
         self._head = head
+        self._encoder = encoder
         self._readers = readers  # in order of preference; the last one is the CPU's
 
     def trace(self, text: str, pair: str | None = None, limit: int = DEFAULT_LIMIT) -> Trace:
@@ -90,6 +92,12 @@ class Model:
                     raise
             free_memory(reader.device)  # only here has the error let go of the arrays it was raised among
         return self._read(cpu, ids, tokens)
+
+    def weights(self, layer: int) -> LayerWeights:
+        """The matrices of a layer, from 0. Raises ModelError where our Encoder does not compute as the model does."""
+        if self._encoder is None:
+            raise ModelError(f"The weights of {self.card.name} cannot be shown.")
+        return weights_of(self._encoder(), layer)
 
     def hidden_places(self, trace: Trace) -> list[int]:
         """Where a reading has [MASK], or what this model calls it."""
@@ -138,6 +146,8 @@ def load(name: str | Entry, device: str = "cpu", download: bool = True) -> Model
         raise ModelError(f"There is no “{device}” device on this machine.")
     entry = name if isinstance(name, Entry) else catalogue().get(name) or _unlisted(name)
     folder = None if entry.preset else entry.folder or _hub_folder(entry, download)
+    if folder and entry.sha256:
+        _check_sha256(entry, folder / "model.safetensors")
     with BUILDING:
         if folder and not checkpoints.is_ours(folder):
             return _pretrained(entry, folder, device)
@@ -166,12 +176,10 @@ def _from_scratch(entry: Entry, encoder: Encoder, device: str, head: Head | None
         tokenizer=tokenizer.name,
     )
     readers = _readers(encoder, lambda module: module.trace, device)
-    return Model(card, tokenizer, config.positions, config.scale, readers, head)
+    return Model(card, tokenizer, config.positions, config.scale, readers, head, lambda: encoder)
 
 
 def _pretrained(entry: Entry, folder: Path, device: str) -> Model:
-    if entry.sha256:
-        _check_sha256(folder / "model.safetensors", entry.sha256)
     network = load_bert(folder)
     tokenizer = read_tokenizer(folder)
     parts = take_apart(network)
@@ -191,7 +199,8 @@ def _pretrained(entry: Entry, folder: Path, device: str) -> Model:
     )
     readers = _readers(network.base_model, lambda module: partial(walk, take_apart(module)), device)
     logits = prediction_head(network)
-    return Model(card, tokenizer, parts.positions, parts.scale, readers, Head(logits) if logits else None)
+    head = Head(logits) if logits else None
+    return Model(card, tokenizer, parts.positions, parts.scale, readers, head, cache(partial(clothe, network)))
 
 
 def _readers(network: nn.Module, walk_of: Callable[[Any], Walk], device: str) -> tuple[Reader, ...]:
@@ -241,14 +250,16 @@ def _hub_folder(entry: Entry, download: bool) -> Path:
     return job.folder
 
 
-def _check_sha256(weights: Path, published: str) -> None:
+def _check_sha256(entry: Entry, weights: Path) -> None:
     try:
         with weights.open("rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise ModelError("The embedded model's weights are missing; install the requirements again.") from error
-    if found != published:
-        raise ModelError("The embedded model's weights are not the published ones: their SHA-256 differs.")
+        raise ModelError(
+            f"The weights of {entry.label} are missing; install the app and its requirements again."
+        ) from error
+    if found != entry.sha256:
+        raise ModelError(f"The weights of {entry.label} are not the published ones: their SHA-256 differs.")
 
 
 def _parameters(network: nn.Module) -> int:

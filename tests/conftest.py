@@ -21,10 +21,10 @@ def minilm():
 
 @pytest.fixture(scope="session")
 def scratch():
-    """The untrained encoder of BERT's shape."""
+    """The encoder from scratch that comes with the app, taught by this project's own code."""
     from encoder.models import load
 
-    return load("scratch-untrained")
+    return load("scratch")
 
 
 @pytest.fixture

@@ -1,7 +1,10 @@
 """The README's pictures, taken anew from this version: `python -m tests.pictures`."""
 
+import csv
+
 from playwright.sync_api import sync_playwright
 
+from encoder.figures import training
 from tests.browser import launch
 from tests.server import ROOT, serve
 
@@ -28,7 +31,22 @@ def main() -> None:
             page.wait_for_timeout(1000)  # for charts to fade in, and the explorer to draw
             page.screenshot(path=ROOT / "assets" / "pictures" / f"{name}.png")
             page.close()
+        page = browser.new_page(viewport={"width": 800, "height": 330})
+        figure = training.accuracy(_curve(), {}, {}).update_layout(template="plotly_white")
+        page.set_content(figure.to_html(include_plotlyjs=True))
+        page.locator(".plot-container").screenshot(path=ROOT / "assets" / "pictures" / "curve.png")
         browser.close()
+
+
+def _curve() -> dict[str, training.Points]:
+    """How the shipped encoder's guesses became better: held-out text → steps, accuracy."""
+    curves: dict[str, tuple[list[float], list[float]]] = {}
+    with (ROOT / "assets" / "scratch" / "curve.csv").open(newline="") as file:
+        for row in csv.DictReader(file):
+            steps, values = curves.setdefault(row["text"], ([], []))
+            steps.append(float(row["step"]))
+            values.append(float(row["accuracy"]))
+    return dict(curves)
 
 
 if __name__ == "__main__":

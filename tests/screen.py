@@ -129,6 +129,7 @@ PAGES = {
     "Embeddings": "/token-embeddings",
     "Attention": "/attention-heads",
     "Feed-forward": "/feed-forward",
+    "Step by step": "/inside-a-layer",
     "Layers": "/all-layers",
 }
 NEURONS = (
@@ -180,6 +181,12 @@ VIEWS = (
     ),
     View("/feed-forward", {}, NEURONS, "After the activation function"),
     View("/feed-forward", {"neuron_view": "before"}, NEURONS, "Before it"),
+    View("/inside-a-layer", {}, (Picture("vectors as coloured cells", HEAT),)),
+    View(
+        "/inside-a-layer",
+        {"step": "activation"},
+        (Picture("the activation function", DOTS, lambda trace: trace.model.ffn_width + 1),),
+    ),
     View("/all-layers", {}, (Picture("through the layers", HEAT),)),
 )  # fmt: skip
 EXPLORER, ATTENTION = (view for view in VIEWS if view.explorer or view.pictures == MAPS)

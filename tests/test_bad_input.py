@@ -120,7 +120,7 @@ def test_a_second_sentence_of_nothing_leaves_the_first(page, address):
 
 @every_opening
 def test_a_hundred_thousand_characters_say_how_much_was_read_and_left_out(page, address):
-    app = ask(open_page(page, **address), "cat dog mat " * 8_333)
+    app = ask(open_page(page, **address, a="scratch-untrained"), "cat dog mat " * 8_333)
     assert read_by_both(app)
     # 3 × 8,333 words, and 126 of them fit between [CLS] and [SEP].
     note = "128 tokens were read and 24,873 left out. This model holds 512; the limit is in the sidebar."
@@ -157,7 +157,8 @@ def test_every_view_can_take_512_tokens_and_only_one(page, address):
 def test_a_typed_mask_is_the_mask_token(page, address):
     app = open_page(page, **address, text="The [MASK] sat.")
     assert read_by_both(app)
-    seen = html(app) if page == "side_by_side" else json.dumps([charts(app), _texts(app)])
+    chosen_from = [box.options for box in app.selectbox if page == "step_by_step"]
+    seen = html(app) if page == "side_by_side" else json.dumps([charts(app), _texts(app), chosen_from])
     if page != "feed_forward":  # whose rankings name it only where it is among the strongest
         assert seen.count("[MASK]") >= 2
     words = ["[CLS]", "the", "[MASK]", "sat", ".", "[SEP]"]
@@ -383,7 +384,7 @@ def test_both_models_broken_leave_the_page_standing(page, address, folders):
 
 @every_opening
 def test_a_model_that_holds_fewer_tokens_than_the_limit_says_so(page, address, folders):
-    app = open_page(page, **address, text="cat " * 200, b="good", limit="512")
+    app = open_page(page, **address, text="cat " * 200, a="scratch-untrained", b="good", limit="512")
     assert read_by_both(app)
     assert "80 tokens were read and 122 left out. This model cannot hold more." in said(half(app, "b"))
     assert "left out" not in said(half(app, "a"))
@@ -476,17 +477,17 @@ def test_a_click_brings_the_model_and_every_page_draws_it(tmp_path, monkeypatch,
     for page in PAGES:
         app.switch_page(f"pages/{page}.py").run()
         assert read_by_both(app)
-        assert not app.button
+        assert not half(app, "b").get("button")
         assert "2 layers · 3 heads · width 96" in html(app)
 
 
 def _pictures(app, side):
-    """How many pictures a column has: charts, explorer, small ones, frames, or words why there is none."""
+    """How many pictures a column has: charts, explorer, small ones, frames, tables, or words why there is none."""
     column = half(app, side)
     small = sum(element.value.count("<img ") for element in column.get("html"))
     large = len(charts(app, side)) + (side in explored(app)["models"])
     too_long = len(re.findall("BertViz’s|Heat maps hold", said(column)))
-    return small + large + len(column.get("iframe")) + too_long
+    return small + large + len(column.get("iframe")) + len(column.get("dataframe")) + too_long
 
 
 def _texts(app):
@@ -509,9 +510,9 @@ def _strings(part):
 def test_a_neuron_that_the_model_does_not_have_is_said_and_another_shown():
     app = open_page("feed_forward", neuron="1500", neuron_b="1500")
     assert fine(app)
-    assert "has 512 neurons a layer." in said(half(app, "a"))
+    assert "has 1,024 neurons a layer." in said(half(app, "a"))
     assert "neurons a layer" not in said(half(app, "b"))
-    assert app.selectbox(key="pick.neuron").value in range(1, 513)
+    assert app.selectbox(key="pick.neuron").value in range(1, 1_025)
     assert app.selectbox(key="pick.neuron_b").value == 1500
 
 

@@ -110,7 +110,7 @@ def test_an_address_restores_everything_that_the_explorer_shows(visitor):
         expect(control(page, name)).to_be_checked()
     expect(control(page, "minus")).not_to_be_checked()
     left, right = (explorer(page, side) for side in "ab")
-    expect(left.locator(".title")).to_contain_text("From scratch, untrained: layer 3, head 2, norm-weighted")
+    expect(left.locator(".title")).to_contain_text("From scratch: layer 3, head 2, norm-weighted")
     expect(right.locator(".title")).to_contain_text("MiniLM: layer 5, head 11, norm-weighted")
     expect(left.locator(".token.picked")).to_have_text(["the", "dendrochronologist"])
     expect(right.locator(".token.picked")).to_have_text(["dendrochronologist"])

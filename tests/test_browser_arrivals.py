@@ -58,7 +58,7 @@ def test_a_fresh_server_shows_title_and_text_box_while_the_models_still_load(vis
         page = visitor(server.url).open("/attention-heads", text=TEXT)
         expect(page.get_by_role("heading", level=1)).to_have_text("Attention")
         expect(pick(page, "text").locator("textarea")).to_have_value(TEXT)
-        waiting = page.get_by_text("Loading From scratch, untrained and the libraries that run it: a few seconds")
+        waiting = page.get_by_text("Loading From scratch and the libraries that run it: a few seconds")
         expect(waiting).to_be_visible()
         expect(page.get_by_test_id("stSkeletonElement")).to_be_visible()
         assert page.locator(".explorer").count() == 0

@@ -6,6 +6,7 @@ import torch
 
 from encoder import checkpoints, hub
 from encoder.masked import MaskedLanguageModel
+from encoder.measures import offset_share
 from encoder.model import Encoder
 from encoder.models import load
 from tests.app import fine, open_page
@@ -115,3 +116,28 @@ def test_bert_base_gives_the_published_shares():
     shares = dict(zip(guess.tokens, guess.shares, strict=True))
     assert shares["his"] == pytest.approx(0.0700, abs=5e-4)
     assert shares["her"] == pytest.approx(0.1019, abs=5e-4)
+
+
+# The shipped checkpoint
+
+
+def test_the_shipped_encoder_has_heads_that_read_the_token_before_and_the_one_after(scratch):
+    text = "The old man walked slowly down the narrow street, and his dog ran in front of him to the door of the house."
+    attention = np.stack([layer.attention for layer in scratch.trace(text).layers])
+    assert offset_share(attention, -1).max() > 0.5
+    assert offset_share(attention, 1).max() > 0.5
+
+
+@pytest.mark.parametrize(
+    ("text", "sensible"),
+    [
+        ("She opened the [MASK] and walked in.", {"door", "gate", "window", "curtain", "doors"}),
+        ("He looked at her and [MASK] his head.", {"shook", "nodded", "bowed", "raised", "turned", "lifted"}),
+        ("They sat down at the [MASK].", {"table", "window", "fire", "door", "desk"}),
+        ("I do not [MASK] what you mean.", {"know", "understand", "see", "care"}),
+    ],
+)
+def test_the_shipped_encoder_guesses_words_that_make_sense(scratch, text, sensible):
+    (guess,) = scratch.guesses(scratch.trace(text))
+    assert set(guess.tokens) & sensible, guess.tokens
+    assert sum(guess.shares) <= 1

@@ -16,7 +16,7 @@ from torch import nn
 
 from encoder import models
 from encoder.bert import take_apart, walk
-from encoder.catalogue import BUILT_IN, DEFAULT_LEFT, DEFAULT_RIGHT, catalogue, minilm_folder
+from encoder.catalogue import BUILT_IN, DEFAULT_LEFT, DEFAULT_RIGHT, catalogue
 from encoder.devices import accelerator
 from encoder.errors import ModelError
 from encoder.model import PRESETS, Encoder
@@ -92,9 +92,9 @@ def test_both_default_models_cut_a_text_into_the_same_tokens(scratch, minilm):
     assert (DEFAULT_LEFT in catalogue(), DEFAULT_RIGHT in catalogue()) == (True, True)
 
 
-def test_an_untrained_encoder_is_the_same_for_everybody_in_the_room(scratch):
-    again = load("scratch-untrained").trace(TEXT)
-    for (name, one, _), (_, other, _) in zip(scratch.trace(TEXT).arrays(), again.arrays(), strict=True):
+def test_an_untrained_encoder_is_the_same_for_everybody_in_the_room():
+    one_room, another = load("scratch-untrained").trace(TEXT), load("scratch-untrained").trace(TEXT)
+    for (name, one, _), (_, other, _) in zip(one_room.arrays(), another.arrays(), strict=True):
         assert np.array_equal(one, other), name
 
 
@@ -338,19 +338,20 @@ def test_a_tokenizer_that_knows_more_than_its_model_is_told(tmp_path):
     assert "knows more pieces than its model has embeddings" in told(str(tmp_path))
 
 
-def test_weights_that_are_not_the_published_ones_are_refused(tmp_path, monkeypatch):
-    folder = shutil.copytree(minilm_folder(), tmp_path / "model")
-    entry = dataclasses.replace(catalogue()["minilm"], folder=folder)
-    monkeypatch.setattr(models, "catalogue", lambda: {"minilm": entry})
+@pytest.mark.parametrize(("name", "label"), [("minilm", "MiniLM"), ("scratch", "From scratch")])
+def test_weights_that_are_not_the_published_ones_are_refused(tmp_path, monkeypatch, name, label):
+    known = catalogue()[name]
+    folder = shutil.copytree(known.folder, tmp_path / "model")
+    monkeypatch.setattr(models, "catalogue", lambda: {name: dataclasses.replace(known, folder=folder)})
     weights = folder / "model.safetensors"
     with weights.open("r+b") as file:
-        file.seek(40_000_000)
+        file.seek(20_000_000)
         byte = file.read(1)[0]
-        file.seek(40_000_000)
+        file.seek(20_000_000)
         file.write(bytes([byte ^ 1]))
-    assert told("minilm") == "The embedded model's weights are not the published ones: their SHA-256 differs."
+    assert told(name) == f"The weights of {label} are not the published ones: their SHA-256 differs."
     weights.unlink()
-    assert "weights are missing; install the requirements again" in told("minilm")
+    assert f"weights of {label} are missing; install" in told(name)
 
 
 def test_folders_put_beside_the_built_in_models_are_on_offer(tmp_path, monkeypatch):

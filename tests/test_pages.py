@@ -72,11 +72,12 @@ def test_every_view_of_every_page_draws_both_models_with_words_for_the_blind(pag
     assert fine(app)
     assert not app.info
     assert not app.warning
-    for side, name in (("a", "From scratch, untrained"), ("b", "MiniLM")):
+    for side, name in (("a", "From scratch"), ("b", "MiniLM")):
         assert name in html(app)
         assert half(app, side)
         pictures = [chart.proto.alt for chart in app.get("plotly_chart") if str(chart.key).startswith(f"chart-{side}")]
         pictures += [frame.alt for frame in frames(app) if name in frame.alt]
+        pictures += [name for _ in half(app, side).get("dataframe")]  # a table speaks for itself
         pictures += [model["name"] for its, model in explored(app)["models"].items() if its == side]
         pictures += re.findall(r'<img src="data:image/png;base64,[^"]+" alt="([^"]+)"', _html_of(app, side))
         assert pictures
@@ -286,7 +287,7 @@ def test_bertviz_draws_both_models_in_the_colours_of_the_page(view, theme):
     app.button_group(key="pick.attention_view").set_value(view).run()
     assert fine(app)
     left, right = frames(app)
-    assert "From scratch, untrained" in left.alt
+    assert "From scratch" in left.alt
     assert "MiniLM" in right.alt
     for frame in (left, right):
         assert f'"display_mode":"{theme}"' in frame.srcdoc
@@ -373,14 +374,14 @@ def test_moving_together_past_a_models_last_layer_shows_its_last_one_and_says_so
     app.slider(key="pick.layer_b").set_value(6).run()
     app.slider(key="pick.head_b").set_value(12).run()
     assert fine(app)
-    assert layers_and_heads(app) == {"layer": 4, "head": 4, "layer_b": 6, "head_b": 12}
-    for side, layer, head in (("a", 3, 3), ("b", 5, 11)):
+    assert layers_and_heads(app) == {"layer": 4, "head": 8, "layer_b": 6, "head_b": 12}
+    for side, layer, head in (("a", 3, 7), ("b", 5, 11)):
         small, large = charts(app, side).values()
         attention = both[side].layers[layer].attention
         assert shows(numbers(heat_maps(small)[head]["z"]), attention[head])
         assert shows(drawn(large), attention[head])
     assert "has 4 layers: this is its last one." in said(half(app, "a"))
-    assert "has 4 heads: this is its last one." in said(half(app, "a"))
+    assert "has 8 heads: this is its last one." in said(half(app, "a"))
     assert "this is its last one" not in said(half(app, "b"))
 
 
@@ -518,3 +519,57 @@ def test_the_sidebar_says_how_long_each_model_took_and_where():
 
 def _html_of(app, side):
     return "\n".join(element.value for element in half(app, side).get("html"))
+
+
+# Step by step
+
+
+def test_the_steps_go_back_and_on_to_both_ends():
+    app = open_page("step_by_step", text=TEXT)
+    assert app.button(key="step-Back").disabled
+    seen = [app.query_params.get("step", "embedding")]
+    while not app.button(key="step-On").disabled:
+        app.button(key="step-On").click().run()
+        assert fine(app)
+        seen.append(app.query_params["step"])
+    assert seen == [
+        "embedding", "attention_norm", "projections", "score", "softmax", "context", "attention_output",
+        "after_attention", "ffn_norm", "preactivation", "activation", "ffn_output", "hidden",
+    ]  # fmt: skip
+    app.button(key="step-Back").click().run()
+    assert app.query_params["step"] == "ffn_output"
+
+
+def test_a_step_shows_the_numbers_of_the_trace_in_both_columns(both):
+    app = open_page("step_by_step", text=TEXT, step="score", layer="2", head="3", token="4", to="2")
+    for side in "ab":
+        layer = both[side].layers[1]
+        query, key, products = numbers(charts(app)[f"chart-{side}-1"]["data"][0]["z"])
+        assert shows(query, layer.query[2, 3])
+        assert shows(key, layer.key[2, 1])
+        assert shows(products, layer.query[2, 3] * layer.key[2, 1])
+        assert f"<b>{layer.scores[2, 3, 1]:.5g}</b><span>score</span>" in _html_of(app, side)
+        whose = "our forward pass" if side == "a" else "transformers"
+        assert f"equals what {whose} computed" in said(half(app, side))
+    app = open_page("step_by_step", text=TEXT, step="softmax", layer="2", head="3", token="4")
+    for side in "ab":
+        (table,) = half(app, side).get("dataframe")
+        assert shows(table.value["Share"].to_numpy(), both[side].layers[1].attention[2, 3])
+
+
+def test_a_step_that_only_one_of_the_models_has_is_said_beside_it():
+    app = open_page("step_by_step", text=TEXT, step="final_norm", layer="4")
+    assert fine(app)
+    assert "14 of 14: Final norm" in app.selectbox(key="pick.step").options
+    assert "has no such step" in said(half(app, "b"))
+    assert "has no such step" not in said(half(app, "a"))
+    app = open_page("step_by_step", text=TEXT, step="final_norm", layer="2")
+    assert fine(app)
+    assert "has no such step" in said(half(app, "a"))
+
+
+def test_the_two_tokens_of_a_step_are_those_that_were_read_whatever_is_hidden():
+    app = open_page("step_by_step", text="unbelievable cats", words="1", hide="1", token="1", to="6")
+    assert fine(app)
+    assert app.selectbox(key="pick.token").value == 1
+    assert [name.split()[1] for name in app.selectbox(key="pick.to").options][:2] == ["[CLS]", "unbelievable"]

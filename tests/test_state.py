@@ -39,11 +39,13 @@ CHANGES = {
     "head": ("attention", MAPS, "slider", 2, "2"),
     "level": ("embeddings", {"embedding_view": "similarity"}, "slider", 2, "2"),
     "token": ("feed_forward", {}, "selectbox", 4, "4"),
-    "neuron": ("feed_forward", {"neuron": "7"}, "selectbox", 185, "185"),
+    "neuron": ("feed_forward", {"neuron": "7", "a": "scratch-untrained"}, "selectbox", 185, "185"),
     "embedding_view": ("embeddings", {}, "button_group", "path", "path"),
     "space": ("embeddings", {"embedding_view": "map"}, "button_group", "3d", "3d"),
     "attention_view": ("attention", {}, "button_group", "neuron", "neuron"),
     "neuron_view": ("feed_forward", {}, "button_group", "before", "before"),
+    "to": ("step_by_step", {}, "selectbox", 3, "3"),
+    "step": ("step_by_step", {}, "selectbox", "softmax", "softmax"),
     "quantity": ("layers", {}, "selectbox", "entropy", "entropy"),
     "layout": ("attention", {}, "explorer", "lines", "lines"),
     "weights": ("attention", {}, "explorer", "rollout", "rollout"),
@@ -73,7 +75,7 @@ CHANGES = {
     "look_at": ("train", {"train_view": "weights"}, "button_group", "copying", "copying"),
     "level_of": ("train", {"train_view": "map"}, "button_group", "first", "first"),
 }
-SIDED = ("layer", "head", "level", "token", "neuron")
+SIDED = ("layer", "head", "level", "token", "to", "neuron")
 for _name in SIDED:
     _page, _address, *_rest = CHANGES[_name]
     CHANGES[f"{_name}_b"] = (_page, {**_address, "together": "0"}, *_rest)

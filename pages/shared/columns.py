@@ -72,14 +72,24 @@ class Column:
         The choice counts the tokens read, so that it stays where it is when words are joined or special tokens hidden.
         """
         first = [int(token) + 1 for token in origins(self.read.tokens, state.get("words"), state.get("hide"))]
-        names = {
-            number: f"{number}  {visible(name)}" for number, name in zip(first, self.trace.tokens.text, strict=True)
-        }
-        name = state.sided("token", self.side)
+        return self._token("token", "Token", first, self.trace.tokens.text)
+
+    def reads_and_is_read(self) -> tuple[int, int]:
+        """Two tokens, the one that reads and the one that is read, as indices of all tokens that the model read."""
+        every, names = list(range(1, len(self.read.tokens) + 1)), self.read.tokens.text
+        left, right = st.columns(2, wrap=False)
+        with left:
+            reads = self._token("token", "Token that reads", every, names)
+        with right:
+            return reads, self._token("to", "Token that is read", every, names)
+
+    def _token(self, name: str, label: str, numbers: list[int], texts: Sequence[str]) -> int:
+        names = {number: f"{number}  {visible(text)}" for number, text in zip(numbers, texts, strict=True)}
+        name = state.sided(name, self.side)
         if (wish := state.get(name)) > len(self.read.tokens):
             st.caption(f"{len(self.read.tokens)} tokens were read: this is the last one.")
-        value = max((number for number in first if number <= wish), default=first[0])
-        return first.index(self._select(name, "Token", value, first, names.__getitem__) + 1)
+        value = max((number for number in numbers if number <= wish), default=numbers[0])
+        return numbers.index(self._select(name, label, value, numbers, names.__getitem__) + 1)
 
     def neuron(self, layer: int) -> int:
         """A neuron of a layer, from 0: one of its most active ones, or another that the address asks for."""

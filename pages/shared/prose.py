@@ -12,6 +12,7 @@ from encoder.labels import visible
 from encoder.trace import Array
 from pages.shared import state
 
+RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 ASSETS = Path(__file__).parents[2] / "assets"
 
 
@@ -41,6 +42,12 @@ def asset(name: str) -> str:
 def plain(text: str) -> str:
     """Text that Streamlit's Markdown shows as it is."""
     return re.sub(r"([\\`*_{}\[\]()<>#+\-.!|~$:^=&])", r"\\\1", text)
+
+
+def power_of_ten(number: float) -> str:
+    """A small number as people write it: 0.0000004 is 4 × 10⁻⁷."""
+    digits, _, power = f"{number:.0e}".partition("e")
+    return f"{digits} × 10{str(int(power)).translate(RAISED)}"
 
 
 def chips(tokens: Sequence[str], special: Iterable[bool], words: Sequence[int] | Array) -> str:

@@ -14,15 +14,15 @@ from urllib.parse import urlencode
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from encoder import heads
+from encoder import heads, steps
 from encoder.catalogue import DEFAULT_LEFT, DEFAULT_RIGHT
 from encoder.lesson import COMPARED, NEIGHBOURS, OFFERED, STRUCTURES, LessonConfig
 from encoder.quantities import QUANTITIES
 from pages.shared import lessons
 
 Side = Literal["a", "b"]  # left, right
-SIDED = ("layer", "head", "level", "token", "neuron")  # choices of each column; the right one's names end in _b
-TOGETHER = SIDED[:4]  # move together if that is on; neurons are numbered anew in every model
+SIDED = ("layer", "head", "level", "token", "to", "neuron")  # choices of each column; the right one's names end in _b
+TOGETHER = SIDED[:5]  # move together if that is on; neurons are numbered anew in every model
 LONGEST_ADDRESS = 4_000  # characters; longer addresses are refused by servers and cut by messengers
 HEARD = "heard"  # the key of the widget that answers
 FIRST_TEXT = "The cat sat on the mat because it was tired."
@@ -89,13 +89,14 @@ CHOICES: dict[str, Choice] = {
     "show": Choice("both", _one_of("both", "a", "b")),
     "together": Choice(True, _flag),  # both columns move to the same layer, head, token
     # Counted from 1 as on the screen; level 0 is the embedding, neuron 0 stands for the most active one.
-    **{name + end: Choice(1, _number(1, MOST)) for name in ("layer", "head", "token") for end in ("", "_b")},
+    **{name + end: Choice(1, _number(1, MOST)) for name in ("layer", "head", "token", "to") for end in ("", "_b")},
     **{name + end: Choice(0, _number(0, MOST)) for name in ("level", "neuron") for end in ("", "_b")},
     "embedding_view": Choice("sum", _one_of("sum", "similarity", "map", "path")),
     "space": Choice("2d", _one_of("2d", "3d", "tsne")),
     # All heads in the explorer, one layer's in Plotly's maps; the last three are BertViz's.
     "attention_view": Choice("all", _one_of("all", "maps", "head", "model", "neuron")),
     "neuron_view": Choice("after", _one_of("before", "after")),
+    "step": Choice("embedding", _one_of(*steps.TITLES)),
     "quantity": Choice("change", _one_of(*QUANTITIES)),
     # The Train page.
     "learn": Choice("toy", _one_of("toy", "own")),

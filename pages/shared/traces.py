@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import streamlit as st
 
-from encoder import maps, packing
+from encoder import maps, packing, steps
 from encoder.catalogue import Entry
 from encoder.maps import Places, Space
 from encoder.packing import Overview, Packed
@@ -105,6 +105,11 @@ def guesses(side: Side) -> tuple[Guess, ...] | None:
     """What the side's model guesses behind each [MASK]: None where the text has none, () where it has no head."""
     read, reader = trace(side), model(side)
     return reader.guesses(read) if reader.hidden_places(read) else None
+
+
+def walk(side: Side, place: steps.Place) -> tuple[steps.Step, ...]:
+    """One layer step by step. Raises ModelError where the side's model cannot be followed."""
+    return steps.walk(trace(side), model(side).weights(place.layer), place)
 
 
 def again(run: Run, text: str, limit: int) -> Replay:

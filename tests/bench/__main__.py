@@ -7,7 +7,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 
-from tests.bench import crowd, engine, explorer, first_visit, learning, lesson, memory, pretrain, turns
+from tests.bench import checkpoint, crowd, engine, explorer, first_visit, learning, lesson, memory, pretrain, turns
 from tests.bench.report import FILE, Row, summary, table, write
 from tests.server import ROOT
 
@@ -20,6 +20,7 @@ GROUPS: dict[str, Callable[[], Iterator[Row]]] = {
     "memory": memory.rows,
     "pretrain": pretrain.rows,
     "learning": learning.rows,
+    "checkpoint": checkpoint.rows,
     "lesson": lesson.rows,
 }
 

@@ -94,7 +94,7 @@ def bert(sizes: "EncoderConfig", predictable: "Tensor", seed: int) -> "MaskedLan
         def forward(self, ids: "Tensor", segment: "Tensor", asked: "Tensor") -> "Tensor":
             hidden = self.read(ids, token_type_ids=segment).last_hidden_state[asked]
             table = torch.nn.functional.embedding(predictable, self.read.embeddings.word_embeddings.weight)
-            logits: "Tensor" = self.transform(hidden) @ table.T + self.bias
+            logits: Tensor = self.transform(hidden) @ table.T + self.bias
             return logits
 
     torch.manual_seed(seed)

@@ -1,0 +1,85 @@
+"""Step by step: one token reads another, with every number on the way."""
+
+import streamlit as st
+
+from encoder.errors import ModelError
+from encoder.figures import steps as figures
+from encoder.steps import TITLES, Place, Step
+from pages.shared import prose, state, tables, traces
+from pages.shared.columns import Column, columns, switch
+
+NEURON_STEPS = ("preactivation", "activation", "ffn_output")
+
+
+def walked(column: Column) -> tuple[Step, ...]:
+    """The steps of one column, at the place that its pickers say."""
+    layer, head = column.layer_and_head()
+    reads, read = column.reads_and_is_read()
+    neuron = column.neuron(layer) if state.get("step") in NEURON_STEPS else 0
+    try:
+        return traces.walk(column.side, Place(layer, head, reads, read, neuron))
+    except ModelError as error:
+        st.info(prose.plain(str(error)), icon=":material/info:")
+        return ()
+
+
+def show(column: Column, steps: tuple[Step, ...]) -> None:
+    """The chosen step of one column."""
+    step = next((step for step in steps if step.name == state.get("step")), None)
+    if step is None:
+        st.caption(f"{prose.plain(column.name)} has no such step in this layer.")
+        return
+    st.latex(step.formula)
+    st.markdown(step.sentence)
+    st.caption(step.shapes)
+    for number, figure in enumerate(figures.strips(step.strips), 1):
+        column.show(figure, f"{step.title}: vectors as coloured cells, {number}")
+    if step.bend:
+        column.show(figures.bend(step.bend, column.colour), "the activation function, and every neuron on it")
+    if step.shares:
+        tables.shares(step.shares, column.read.tokens.text, column.side)
+    if step.facts:
+        st.html(tables.facts(step.facts))
+    if step.difference is not None:
+        st.caption(checked(column, step.difference))
+
+
+def checked(column: Column, difference: float) -> str:
+    """How far the step's result is from the model's own."""
+    whose = "our forward pass" if column.read.model.source == "from scratch" else "transformers"
+    close = "exactly" if difference == 0 else f"to {prose.power_of_ten(difference)}"
+    return f":material/check: Computed anew from the numbers above: equals what {whose} computed, {close}."
+
+
+def navigate(steps: tuple[Step, ...]) -> None:
+    """Back and on through the steps, by button or arrow key, or straight to one of them."""
+    names = [step.name for step in steps]
+    if state.get("step") not in names:
+        names.append(state.get("step"))
+    place = names.index(state.get("step"))
+    for label, key, move in (("Back", "Left", -1), ("On", "Right", 1)):
+        there = names[place + move] if 0 <= place + move < len(names) else None
+        st.button(
+            label, key=f"step-{label}", shortcut=key, disabled=there is None, on_click=state.put, args=("step", there)
+        )
+    state.mirror(
+        st.selectbox, "step", "Step", options=names, label_visibility="collapsed", width=360,
+        format_func=lambda name: f"{names.index(name) + 1} of {len(names)}: {TITLES[name]}",
+    )  # fmt: skip
+
+
+prose.title(
+    "Step by step", "One token reads another, in one head of one layer, with every number on the way.", "step_by_step"
+)
+switch()
+bar = st.container(key="steps", horizontal=True, vertical_alignment="center")
+found = []
+for column in columns():
+    with column:
+        found.append((column, walked(column)))
+if steps := max((steps for _, steps in found), key=len, default=()):
+    with bar:
+        navigate(steps)
+for column, steps in found:
+    with column:
+        show(column, steps)

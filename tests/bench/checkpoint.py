@@ -1,0 +1,87 @@
+"""The shipped checkpoint on text that it has not learned from, beside what guesses without it.
+
+Its peer of the same sizes, transformers' BERT, takes hours to train and is not trained here: `tests/bench/learning.py`
+says how. Where its run lies in build/peer, what it has reached is in the table.
+"""
+
+import csv
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from tests.bench.learning import DATA
+from tests.bench.report import Row
+from tests.server import ROOT
+
+if TYPE_CHECKING:
+    from encoder.masked import Masked, Score
+
+TARGETS = {"books_valid": 0.50, "wikitext2_valid": 0.37}  # accuracy at 15 % masks
+PEER = ROOT / "build" / "peer" / "held_out.csv"
+
+
+def rows() -> Iterator[Row]:
+    """Wrong guesses at hidden tokens ÷ those of a guess by frequency, of an untrained encoder, and of the peer."""
+    if not DATA.is_dir():
+        yield Row("checkpoint", "wrong guesses", None, note="needs the texts in ../shared/data")
+        return
+    from encoder import checkpoints
+    from encoder.catalogue import catalogue
+    from encoder.masked import MaskedLanguageModel, Pieces, score
+    from encoder.model import Encoder
+    from encoder.pretrain import questions
+    from encoder.runs import wordpiece
+    from encoder.texts import paragraphs, token_row
+
+    tokenizer, folder = wordpiece(), catalogue()["scratch"].folder
+    assert folder is not None
+    model = checkpoints.read(folder)
+    untrained = MaskedLanguageModel(Encoder(model.encoder.config), model.head.ids).eval()
+    pieces, length = Pieces.of(tokenizer), model.encoder.config.positions
+    seen = token_row(islice(paragraphs(str(DATA / "books_train.txt")), 50_000), tokenizer)  # enough to count words with
+    for text, target in TARGETS.items():
+        batches = list(questions(token_row(paragraphs(str(DATA / f"{text}.txt")), tokenizer), pieces, length, 0.15))
+        found = score(model, batches)
+        guesses = {
+            "the commonest word's": _by_frequency(seen, batches),
+            "an untrained encoder's": score(untrained, batches),
+        }
+        if PEER.exists():
+            guesses["BertForMaskedLM's"] = _peer(text)
+        for name, other in guesses.items():
+            note = f"{_said(found)}; {_said(other)}"
+            yield Row("checkpoint", f"{text}: wrong guesses ÷ {name}", 100 * (1 - found.accuracy),
+                      100 * (1 - other.accuracy), unit="%", target=1.0, note=note)  # fmt: skip
+        note = (
+            f"that is an accuracy of at least {target:.2f}; {found.asked:,} guesses, {found.predictable:.1%} possible"
+        )
+        yield Row("checkpoint", f"{text}: wrong guesses", 100 * (1 - found.accuracy), unit="%",
+                  target=100 * (1 - target), note=note)  # fmt: skip
+
+
+def _by_frequency(seen: Iterable[int], batches: "Iterable[Masked]") -> "Score":
+    """Always the commonest piece; for its perplexity every piece as often as it comes, and unseen ones once."""
+    import numpy as np
+
+    from encoder.masked import Score
+
+    often = np.bincount(np.asarray(seen), minlength=30_522)
+    often[:999] = 0  # special and unused pieces
+    shares = (often + 1) / (often + 1).sum()
+    truth = np.concatenate([batch.truth[batch.asked].numpy() for batch in batches])
+    loss = float(-np.log(shares[truth]).mean())
+    return Score(float((truth == often.argmax()).mean()), loss, float(np.exp(loss)), len(truth), 1.0)
+
+
+def _peer(text: str) -> "Score":
+    """What a run in build/peer has come to."""
+    from encoder.masked import Score
+
+    with PEER.open(newline="") as file:
+        last = [row for row in csv.DictReader(file) if row["text"] == text][-1]
+    return Score(*(float(last[name]) for name in ("accuracy", "loss", "perplexity")), int(last["asked"]),
+                 float(last["predictable"]))  # fmt: skip
+
+
+def _said(score: "Score") -> str:
+    return f"accuracy {score.accuracy:.3f}, perplexity {score.perplexity:,.1f}"

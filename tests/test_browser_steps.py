@@ -1,0 +1,56 @@
+"""Step by step in a real Chromium: on with the arrow keys, and what is shown is what was asked for."""
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.screen import HEAT, chart, pick, settle
+
+pytestmark = pytest.mark.browser
+
+TEXT = "A cat saw a bird."
+
+
+def step(page):
+    return pick(page, "step").get_by_role("combobox")
+
+
+def test_arrow_keys_go_through_the_steps_and_leave_sliders_and_text_alone(visitor):
+    page = visitor().open("/inside-a-layer", text=TEXT)
+    settle(page)
+    expect(step(page)).to_have_value("1 of 13: Embedding")
+    expect(chart(page, "a", 1).locator(HEAT)).to_have_count(1)
+    page.keyboard.press("ArrowRight")
+    expect(step(page)).to_have_value("2 of 13: Norm around attention")
+    page.keyboard.press("ArrowRight")
+    expect(step(page)).to_have_value("3 of 13: Query, key and value")
+    expect(chart(page, "b", 2).locator(".ytick text")).to_have_text(["value", "key", "query"])
+    page.keyboard.press("ArrowLeft")
+    expect(step(page)).to_have_value("2 of 13: Norm around attention")
+    settle(page)
+    pick(page, "layer").locator("input[type=range]").focus()
+    page.keyboard.press("ArrowRight")
+    expect(pick(page, "layer").locator("input[type=range]")).to_have_value("2")
+    settle(page)
+    expect(step(page)).to_have_value("2 of 13: Norm around attention")
+    text = pick(page, "text").locator("textarea").first
+    text.focus()
+    page.keyboard.press("ArrowRight")
+    settle(page)
+    expect(step(page)).to_have_value("2 of 13: Norm around attention")
+    page.get_by_role("button", name="On").click()
+    expect(step(page)).to_have_value("3 of 13: Query, key and value")
+
+
+def test_hovering_a_cell_says_the_number_of_the_trace(visitor, minilm):
+    page = visitor().open("/inside-a-layer", text=TEXT, step="score", layer=3, head=2, token=3, to=6)
+    settle(page)
+    layer = minilm.trace(TEXT).layers[2]
+    picture = chart(page, "b", 1)
+    expect(picture.locator(HEAT)).to_have_count(1)
+    cells = picture.locator(".nsewdrag")
+    box = cells.bounding_box()
+    at = {"x": box["width"] * 4.5 / 32, "y": box["height"] / 2}  # the fifth number of the second strip, the key
+    cells.hover(position=at, force=True)
+    hover = picture.locator(".hoverlayer .hovertext")
+    expect(hover).to_contain_text("key, number 5")
+    expect(hover).to_contain_text(f"{layer.key[1, 5, 4]:.5g}".replace("-", "−"))
