@@ -14,6 +14,7 @@ def pages() -> st.Page:
             st.Page("pages/attention.py", title="Attention", url_path="attention-heads"),
             st.Page("pages/feed_forward.py", title="Feed-forward", url_path="feed-forward"),
             st.Page("pages/step_by_step.py", title="Step by step", url_path="inside-a-layer"),
+            st.Page("pages/what_if.py", title="What if", url_path="what-if"),
             st.Page("pages/layers.py", title="Layers", url_path="all-layers"),
             st.Page("pages/train.py", title="Train", url_path="train-live"),
         ],

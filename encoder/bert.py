@@ -175,7 +175,7 @@ def carry(model: "PreTrainedModel") -> Encoder:
 
     Raises ModelError for other families, and for activation functions other than ReLU and GELU.
     """
-    return copy.deepcopy(clothe(model))
+    return copy.deepcopy(clothe(model)).to("cpu", torch.float32)
 
 
 def clothe(model: "PreTrainedModel") -> Encoder:
@@ -204,11 +204,13 @@ def clothe(model: "PreTrainedModel") -> Encoder:
 
 
 def _share(source: nn.Module, target: nn.Module) -> None:
-    target.load_state_dict(source.state_dict(keep_vars=True), assign=True)
+    for name, weight in source.named_parameters():
+        _give(target, weight, name)
 
 
-def _give(target: nn.Embedding, weight: Tensor) -> None:
-    target.weight = nn.Parameter(weight.detach())
+def _give(target: nn.Module, weight: Tensor, name: str = "weight") -> None:
+    """A parameter of its own on the same memory: what becomes of it is no concern of the other's."""
+    setattr(target, name, nn.Parameter(weight.detach()))
 
 
 def _config_of(parts: Parts) -> EncoderConfig:

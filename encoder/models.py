@@ -24,12 +24,15 @@ from torch import Tensor, nn
 from encoder import checkpoints
 from encoder.bert import clothe, load_bert, prediction_head, take_apart, walk
 from encoder.catalogue import Entry, catalogue, minilm_folder
+from encoder.changes import Ablation, Changes
 from encoder.devices import accelerator, free_memory, is_out_of_memory, synchronize, threads
 from encoder.errors import ModelError
+from encoder.formulas import LayerWeights
 from encoder.model import PRESETS, EmbeddingStates, Encoder, LayerStates
 from encoder.tokens import Tokenizer, read_tokenizer
 from encoder.trace import EmbeddingTrace, Guess, LayerTrace, ModelCard, Tokens, Trace, read_only
-from encoder.weights import LayerWeights, weights_of
+from encoder.weights import weights_of
+from encoder.what_if import changed, each_head_off
 
 __all__ = ["DEFAULT_LIMIT", "Model", "catalogue", "load"]
 
@@ -58,6 +61,8 @@ class Head(NamedTuple):
 
     logits: Callable[[Tensor], Tensor]  # [place, model] → [place, choice]
     choices: Tensor | None = None  # [choice] token ids; None where every token of the vocabulary is one
+    # What the last hidden states have had and those of lower layers have not: pre-norm's one norm at the very end.
+    last_norm: Callable[[Tensor], Tensor] | None = None
 
 
 class Model:
@@ -95,21 +100,53 @@ class Model:
 
     def weights(self, layer: int) -> LayerWeights:
         """The matrices of a layer, from 0. Raises ModelError where our Encoder does not compute as the model does."""
+        return weights_of(self._ours(), layer)
+
+    def what_if(self, changes: Changes) -> "Model":
+        """The model with those changes, computed by our Encoder on the CPU. Raises ModelError as `weights` does."""
+        encoder = changed(self._ours(), changes)
+        return Model(
+            self.card, self._tokenizer, self.positions, self._scale, (Reader("cpu", encoder.trace),), self._head,
+            lambda: encoder,
+        )  # fmt: skip
+
+    @torch.inference_mode()
+    def ablation(self, text: str, pair: str | None = None, limit: int = DEFAULT_LIMIT) -> Ablation:
+        """What each head's absence would change in the reading of a text. Raises ModelError as `weights` does."""
+        encoder = self._ours()
+        ids, tokens = self._tokenizer.encode(text, pair, min(limit, self.positions))
+        as_it_is, off = each_head_off(encoder, torch.tensor([ids]), torch.tensor(tokens.segment[None]))
+        change = 1 - torch.cosine_similarity(as_it_is, off, -1).mean(-1)  # [layer, head]
+        places = [place for place, token in enumerate(tokens.text) if token == self._tokenizer.mask]
+        if self._head is None or not places:
+            return Ablation(_closed(change), None)
+        before = self._head.logits(as_it_is[places[:1]]).log_softmax(-1)  # [1, choice]
+        after = self._head.logits(off[:, :, places[0]].flatten(0, 1)).log_softmax(-1)  # [layer · head, choice]
+        divergence = (before.exp() * (before - after)).sum(-1).view_as(change)
+        return Ablation(_closed(change), _closed(divergence))
+
+    def _ours(self) -> Encoder:
         if self._encoder is None:
-            raise ModelError(f"The weights of {self.card.name} cannot be shown.")
-        return weights_of(self._encoder(), layer)
+            raise ModelError(f"{self.card.name} cannot be followed step by step, nor changed.")
+        return self._encoder()
 
     def hidden_places(self, trace: Trace) -> list[int]:
         """Where a reading has [MASK], or what this model calls it."""
         return [place for place, token in enumerate(trace.tokens.text) if token == self._tokenizer.mask]
 
     @torch.inference_mode()
-    def guesses(self, trace: Trace, count: int = 5) -> tuple[Guess, ...]:
-        """What stands behind each [MASK] of a reading, in this model's view; nothing without a prediction head."""
+    def guesses(self, trace: Trace, count: int = 5, after: int | None = None) -> tuple[Guess, ...]:
+        """What stands behind each [MASK] of a reading, in this model's view; nothing without a prediction head.
+
+        after: so many layers, as if the others were not there (nostalgebraist 2020, "the logit lens"); all by default.
+        """
         places = self.hidden_places(trace)
         if self._head is None or not places:
             return ()
-        hidden = torch.from_numpy(trace.layers[-1].hidden[places])  # [place, model]
+        after = after or len(trace.layers)
+        hidden = torch.from_numpy(trace.layers[after - 1].hidden[places])  # [place, model]
+        if self._head.last_norm and after < len(trace.layers):
+            hidden = self._head.last_norm(hidden)
         every = self._head.logits(hidden).softmax(-1)  # [place, choice]
         shares, found = every.topk(min(count, every.shape[-1]))
         ids = found if self._head.choices is None else self._head.choices[found]
@@ -153,7 +190,8 @@ def load(name: str | Entry, device: str = "cpu", download: bool = True) -> Model
             return _pretrained(entry, folder, device)
         if folder:
             trained = checkpoints.read(folder)
-            return _from_scratch(entry, trained.encoder, device, Head(trained.logits, trained.head.ids))
+            head = Head(trained.logits, trained.head.ids, trained.encoder.final_norm)
+            return _from_scratch(entry, trained.encoder, device, head)
         return _from_scratch(entry, Encoder(PRESETS[entry.preset or ""], seed=SEED).eval(), device)
 
 
@@ -264,6 +302,10 @@ def _check_sha256(entry: Entry, weights: Path) -> None:
 
 def _parameters(network: nn.Module) -> int:
     return sum(parameter.numel() for parameter in network.parameters())
+
+
+def _closed(tensor: Tensor) -> np.ndarray:
+    return read_only(tensor.numpy())
 
 
 def _array(tensor: Tensor) -> np.ndarray:

@@ -86,6 +86,7 @@ class Journal:
 def run(orders: Orders) -> None:
     """Train, or go on training, until all steps are done. Raises OSError and ValueError, each in a plain sentence."""
     row = tokens(orders)
+    _begun_alike(orders)
     model = _model(orders, row)
     if learn(model, orders, row).accelerator.is_main_process:
         texts = [Path(source).name for source in orders.sources]
@@ -125,11 +126,22 @@ def _model(orders: Orders, row: Array) -> MaskedLanguageModel:
     if orders.start is None:
         return MaskedLanguageModel(Encoder(orders.encoder, seed=orders.training.seed), predictable)
     before = checkpoints.read(orders.start)
+    own = (orders.start / "tokenizer.json").is_file()
+    if own or before.encoder.config.vocabulary != wordpiece().get_vocab_size():
+        raise ValueError(f"The model in {orders.start} has another vocabulary than BERT's, which texts are cut with.")
     if orders.training.length > before.encoder.config.positions:
         raise ValueError(f"The model to start from reads {before.encoder.config.positions} tokens at most.")
     model = MaskedLanguageModel(Encoder(before.encoder.config), predictable)
     model.begin_as(before)
     return model
+
+
+def _begun_alike(orders: Orders) -> None:
+    """A run that goes on began with what it is said to have begun with. Raises ValueError where it did not."""
+    note, start = orders.out / "start.json", str(orders.start) if orders.start else None
+    if note.exists() and json.loads(note.read_text()) != start:
+        raise ValueError(f"{orders.out} holds a run that began otherwise.")
+    note.write_text(json.dumps(start))
 
 
 def _go(training: Pretraining, orders: Orders, held_out: Mapping[str, Array]) -> None:

@@ -4,52 +4,17 @@ Every step computes its result anew, in NumPy, from the numbers that it shows an
 far that is from what the model computed.
 """
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
+from encoder.formulas import Affine, LayerWeights, Norm, activated, applied, normed
 from encoder.labels import visible
 from encoder.maps import hidden_states
 from encoder.trace import Array, LayerTrace, Trace
 
 MOST_VALUES = 6  # value vectors that are drawn: those with the most weight
-
-
-@dataclass(frozen=True)
-class Norm:
-    """x → (x − mean) / √(variance + ε) · γ + β."""
-
-    gamma: Array  # [model]
-    beta: Array  # [model]
-    eps: float
-
-
-@dataclass(frozen=True)
-class Affine:
-    """x → x W + b."""
-
-    weight: Array  # [..., in, out]
-    bias: Array  # [..., out], zeros where the model has none
-
-
-@dataclass(frozen=True)
-class LayerWeights:
-    """What a layer multiplies by. A norm that the model does not have is None."""
-
-    query: Affine  # [head, model, head_dim]
-    key: Affine
-    value: Affine
-    output: Affine  # [model, model]
-    expand: Affine  # [model, ffn]
-    contract: Affine  # [ffn, model]
-    attention_norm: Norm | None
-    ffn_norm: Norm | None
-    pre_norm: bool  # whether the norms stand before attention and feed-forward instead of after the sums
-    activation: str  # "gelu" or "relu"
-    embedding_norm: Norm | None
-    final_norm: Norm | None  # of the whole encoder
 
 
 @dataclass(frozen=True)
@@ -131,74 +96,47 @@ def walk(trace: Trace, weights: LayerWeights, place: Place) -> tuple[Step, ...]:
     """
     layer = trace.layers[place.layer]
     x = hidden_states(trace)[place.layer][place.query]
-    attention, feed_forward = _attention(trace, weights, place), _feed_forward(layer, weights, place)
-    attended, fed = layer.attention_output[place.query], layer.ffn_output[place.query]
-    middle, last = layer.after_attention[place.query], place.layer == len(trace.layers) - 1
+    attended, middle = layer.attention_output[place.query], layer.after_attention[place.query]
+    fed, hidden = layer.ffn_output[place.query], layer.hidden[place.query]
+    top = weights.final_norm if place.layer == len(trace.layers) - 1 else None
+    out = None if top else hidden  # what the layer's own end can be held against
     steps = [_embedding(trace, weights, place)]
+    attention, feed_forward = _attention(trace, weights, place), _feed_forward(layer, weights, place)
     if weights.pre_norm:
-        summed = x + attended
-        out = middle + fed
         steps += [
             _normed("attention_norm", x, weights.attention_norm, None), *attention,
             _residual("after_attention", x, attended, middle),
-            _normed("ffn_norm", summed, weights.ffn_norm, None), *feed_forward,
-            _residual("hidden", middle, fed, None if last and weights.final_norm else layer.hidden[place.query]),
+            _normed("ffn_norm", middle, weights.ffn_norm, None), *feed_forward,
+            _residual("hidden", middle, fed, out),
         ]  # fmt: skip
-        if last and weights.final_norm:
-            steps.append(_normed("final_norm", out, weights.final_norm, layer.hidden[place.query]))
-        return tuple(steps)
-    steps += [
-        *attention, _residual("after_attention", x, attended, middle if weights.attention_norm is None else None),
-        _normed("attention_norm", x + attended, weights.attention_norm, middle), *feed_forward,
-        _residual("hidden", middle, fed, layer.hidden[place.query] if weights.ffn_norm is None else None),
-        _normed("ffn_norm", middle + fed, weights.ffn_norm, layer.hidden[place.query]),
-    ]  # fmt: skip
-    return tuple(steps)
-
-
-def normed(x: Array, norm: Norm | None) -> Array:
-    """[..., model] after a norm: unchanged where there is none."""
-    if norm is None:
-        return x
-    mean, variance = x.mean(-1, keepdims=True), x.var(-1, keepdims=True)
-    out: Array = (x - mean) / np.sqrt(variance + norm.eps) * norm.gamma + norm.beta
-    return out
-
-
-def applied(x: Array, affine: Affine) -> Array:
-    """x W + b, for [..., in] and a matrix, or for one matrix a head."""
-    out: Array = x @ affine.weight + affine.bias
-    return out
-
-
-def activated(x: Array, activation: str) -> Array:
-    """GELU(x) = x Φ(x), or ReLU(x) = max(0, x)."""
-    if activation == "relu":
-        return np.maximum(x, 0)
-    bell = np.array([math.erf(each / math.sqrt(2)) for each in x.ravel().tolist()], dtype=x.dtype).reshape(x.shape)
-    out: Array = x * (1 + bell) / 2
-    return out
+        last = middle + fed
+    else:
+        steps += [
+            *attention, _residual("after_attention", x, attended, None if weights.attention_norm else middle),
+            _normed("attention_norm", x + attended, weights.attention_norm, middle), *feed_forward,
+            _residual("hidden", middle, fed, None if weights.ffn_norm else out),
+            _normed("ffn_norm", middle + fed, weights.ffn_norm, out),
+        ]  # fmt: skip
+        last = normed(middle + fed, weights.ffn_norm)
+    return (*steps, _normed("final_norm", last, top, hidden)) if top else tuple(steps)
 
 
 def _embedding(trace: Trace, weights: LayerWeights, place: Place) -> Step:
-    parts = trace.embedding
-    token, position, segment = (each[place.query] for each in (parts.token, parts.position, parts.segment))
+    found = trace.embedding
+    token, position, segment = (each[place.query] for each in (found.token, found.position, found.segment))
     summed = token + position + segment
     output = normed(summed, weights.embedding_norm)
-    strips = [Strip("token", token), Strip("position", position)]
-    if segment.any():
-        strips.append(Strip("segment", segment))
-    strips.append(Strip("sum", summed))
+    parts = {"token": token, "position": position} | ({"segment": segment} if segment.any() else {})
+    strips = [*(Strip(name, vector) for name, vector in parts.items()), Strip("sum", summed)]
+    formula = " + ".join(rf"\mathrm{{{name}}}" for name in parts)
+    sentence = "The token's own vector and its place's" + (", and its sentence's," if len(parts) > 2 else "")
     facts: tuple[tuple[str, float], ...] = ()
     if weights.embedding_norm:
         strips.append(Strip("after the norm", output))
-        facts = _moments(summed)
+        formula, facts = rf"\mathrm{{norm}}({formula})", _moments(summed)
     return Step(
-        "embedding", TITLES["embedding"],
-        r"x = \mathrm{norm}(\mathrm{token} + \mathrm{position} + \mathrm{segment})" if weights.embedding_norm
-        else r"x = \mathrm{token} + \mathrm{position} + \mathrm{segment}",
-        "The token's own vector, its place's and its sentence's are added up.",
-        f"{len(token)} numbers each", tuple(strips), facts, difference=_apart(output, parts.output[place.query]),
+        "embedding", TITLES["embedding"], f"x = {formula}", f"{sentence} are added up.",
+        f"{len(token)} numbers each", tuple(strips), facts, difference=_apart(output, found.output[place.query]),
     )  # fmt: skip
 
 
@@ -224,7 +162,7 @@ def _attention(trace: Trace, weights: LayerWeights, place: Place) -> Iterator[St
     q, k = layer.query[head, reads], layer.key[head, read]
     products, divisor = q * k, 1 / layer.scale
     score = float(products.sum() * np.float32(layer.scale))
-    row = layer.scores[head, reads]
+    row = (layer.key[head] @ q) * np.float32(layer.scale)  # [key]
     yield Step(
         "score", TITLES["score"],
         rf"s = \frac{{q \cdot k}}{{d}} = \frac{{1}}{{d}} \sum_i q_i k_i \qquad d = {divisor:.4g}",

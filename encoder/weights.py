@@ -3,8 +3,8 @@
 import numpy as np
 from torch import Tensor, nn
 
+from encoder.formulas import Affine, LayerWeights, Norm
 from encoder.model import Encoder
-from encoder.steps import Affine, LayerWeights, Norm
 from encoder.trace import Array, read_only
 
 

@@ -4,7 +4,7 @@ import streamlit as st
 
 from encoder.figures import layers as figures
 from encoder.quantities import QUANTITIES
-from pages.shared import prose, state
+from pages.shared import prose, state, traces
 from pages.shared.columns import columns, draw, switch
 
 LABELS = {name: quantity.label for name, quantity in QUANTITIES.items()}
@@ -28,3 +28,8 @@ for column, values in found:
         column.show(picture, f"{quantity.label} through the layers")
 if found:
     draw(figures.compare(lines, quantity), f"{quantity.label}: the mean of each layer", "means")
+for column, _ in found:
+    if guessed := traces.guesses_by_layer(column.side):
+        with column:
+            st.caption("Behind [MASK], as if this layer were the last: the five likeliest words, the likeliest first.")
+            column.show(figures.guesses([first for first, *_ in guessed], column.colour), "guesses after each layer")

@@ -6,16 +6,24 @@ from encoder.errors import ModelError
 from encoder.figures import steps as figures
 from encoder.steps import TITLES, Place, Step
 from pages.shared import prose, state, tables, traces
-from pages.shared.columns import Column, columns, switch
+from pages.shared.columns import Column, columns, row
 
+ROUNDING = 1e-5  # a larger difference to the model's own numbers is none that rounding makes
 NEURON_STEPS = ("preactivation", "activation", "ffn_output")
 
 
 def walked(column: Column) -> tuple[Step, ...]:
     """The steps of one column, at the place that its pickers say."""
     layer, head = column.layer_and_head()
-    reads, read = column.reads_and_is_read()
-    neuron = column.neuron(layer) if state.get("step") in NEURON_STEPS else 0
+    read = neuron = 0
+    left, right = st.columns(2, wrap=False)
+    with left:
+        reads = column.reads()
+    with right:
+        if state.get("step") in NEURON_STEPS:  # in which no other token has a part
+            neuron = column.neuron(layer)
+        else:
+            read = column.is_read()
     try:
         return traces.walk(column.side, Place(layer, head, reads, read, neuron))
     except ModelError as error:
@@ -29,15 +37,15 @@ def show(column: Column, steps: tuple[Step, ...]) -> None:
     if step is None:
         st.caption(f"{prose.plain(column.name)} has no such step in this layer.")
         return
-    st.latex(step.formula)
     st.markdown(step.sentence)
-    st.caption(step.shapes)
     for number, figure in enumerate(figures.strips(step.strips), 1):
         column.show(figure, f"{step.title}: vectors as coloured cells, {number}")
     if step.bend:
         column.show(figures.bend(step.bend, column.colour), "the activation function, and every neuron on it")
     if step.shares:
         tables.shares(step.shares, column.read.tokens.text, column.side)
+    st.latex(step.formula)
+    st.caption(step.shapes)
     if step.facts:
         st.html(tables.facts(step.facts))
     if step.difference is not None:
@@ -45,10 +53,18 @@ def show(column: Column, steps: tuple[Step, ...]) -> None:
 
 
 def checked(column: Column, difference: float) -> str:
-    """How far the step's result is from the model's own."""
+    """How far the step's result is from the model's own: rounding, or else something is wrong and is said."""
     whose = "our forward pass" if column.read.model.source == "from scratch" else "transformers"
-    close = "exactly" if difference == 0 else f"to {prose.power_of_ten(difference)}"
-    return f":material/check: Computed anew from the numbers above: equals what {whose} computed, {close}."
+    if difference <= ROUNDING:
+        close = prose.closeness(difference)
+        return f":material/check: Computed anew, from these numbers and the weights: equals what {whose} did, {close}."
+    return f":material/warning: Computed anew, this differs from what {whose} computed, by {difference:.2g}."
+
+
+def move(names: list[str], by: int) -> None:
+    """Go on from the step that is chosen now: a second quick press comes before the page has heard of the first."""
+    place = names.index(state.get("step")) + by
+    state.put("step", names[min(max(place, 0), len(names) - 1)])
 
 
 def navigate(steps: tuple[Step, ...]) -> None:
@@ -57,13 +73,11 @@ def navigate(steps: tuple[Step, ...]) -> None:
     if state.get("step") not in names:
         names.append(state.get("step"))
     place = names.index(state.get("step"))
-    for label, key, move in (("Back", "Left", -1), ("On", "Right", 1)):
-        there = names[place + move] if 0 <= place + move < len(names) else None
-        st.button(
-            label, key=f"step-{label}", shortcut=key, disabled=there is None, on_click=state.put, args=("step", there)
-        )
+    for label, key, by in (("Back", "Left", -1), ("On", "Right", 1)):
+        at_the_end = not 0 <= place + by < len(names)
+        st.button(label, key=f"step-{label}", shortcut=key, disabled=at_the_end, on_click=move, args=(names, by))
     state.mirror(
-        st.selectbox, "step", "Step", options=names, label_visibility="collapsed", width=360,
+        st.selectbox, "step", "Step", options=names, label_visibility="collapsed", width=300,
         format_func=lambda name: f"{names.index(name) + 1} of {len(names)}: {TITLES[name]}",
     )  # fmt: skip
 
@@ -71,8 +85,8 @@ def navigate(steps: tuple[Step, ...]) -> None:
 prose.title(
     "Step by step", "One token reads another, in one head of one layer, with every number on the way.", "step_by_step"
 )
-switch()
-bar = st.container(key="steps", horizontal=True, vertical_alignment="center")
+with row():
+    bar = st.container(key="steps", horizontal=True, vertical_alignment="center", width="content")
 found = []
 for column in columns():
     with column:
@@ -81,5 +95,6 @@ if steps := max((steps for _, steps in found), key=len, default=()):
     with bar:
         navigate(steps)
 for column, steps in found:
-    with column:
-        show(column, steps)
+    if steps:
+        with column:
+            show(column, steps)

@@ -23,14 +23,8 @@ from encoder.workshop import Run
 from pages.shared import explorer, lessons, state
 
 APP = Path(__file__).parent.parent / "app.py"
-PAGES = (
-    "side_by_side",
-    "embeddings",
-    "attention",
-    "feed_forward",
-    "step_by_step",
-    "layers",
-)  # where both models read the text
+# Where both models read the text.
+PAGES = ("side_by_side", "embeddings", "attention", "feed_forward", "step_by_step", "what_if", "layers")
 OWNER = "somebody"
 SECONDS = 120  # the first run of a process imports torch and loads both models, on a machine that may be busy
 
@@ -46,7 +40,9 @@ VIEWS = [
     *(("embeddings", {"embedding_view": "map", "space": space}) for space in ("2d", "3d", "tsne")),
     *(("attention", {"attention_view": view}) for view in ("all", "maps", "head", "model", "neuron")),
     *(("feed_forward", {"neuron_view": view}) for view in ("before", "after")),
-    *(("step_by_step", {"step": step}) for step in ("embedding", "score", "softmax", "activation", "ffn_norm")),
+    *(("step_by_step", {"step": step}) for step in ("embedding", "score", "softmax", "context", "activation")),
+    ("what_if", {}),
+    ("what_if", {"what_if_view": "off", "off": "1.1-2.3", "off_b": "2.2"}),
     *(("layers", {"quantity": quantity}) for quantity in ("alike", "entropy")),  # of tokens, and of heads
 ]
 

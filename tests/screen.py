@@ -130,6 +130,7 @@ PAGES = {
     "Attention": "/attention-heads",
     "Feed-forward": "/feed-forward",
     "Step by step": "/inside-a-layer",
+    "What if": "/what-if",
     "Layers": "/all-layers",
 }
 NEURONS = (
@@ -182,11 +183,7 @@ VIEWS = (
     View("/feed-forward", {}, NEURONS, "After the activation function"),
     View("/feed-forward", {"neuron_view": "before"}, NEURONS, "Before it"),
     View("/inside-a-layer", {}, (Picture("vectors as coloured cells", HEAT),)),
-    View(
-        "/inside-a-layer",
-        {"step": "activation"},
-        (Picture("the activation function", DOTS, lambda trace: trace.model.ffn_width + 1),),
-    ),
+    View("/what-if", {}, (Picture("change without each head", HEAT),), "Every head alone"),
     View("/all-layers", {}, (Picture("through the layers", HEAT),)),
 )  # fmt: skip
 EXPLORER, ATTENTION = (view for view in VIEWS if view.explorer or view.pictures == MAPS)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from encoder.bert import carry, load_bert, take_apart, walk
+from encoder.bert import carry, clothe, load_bert, take_apart, walk
 from encoder.catalogue import minilm_folder
 from encoder.errors import ModelError
 from encoder.models import load
@@ -331,3 +331,14 @@ def test_code_in_a_folder_is_never_run(tmp_path):
     (tmp_path / "sneaky.py").write_text("raise SystemExit('run')")
     edit_config(tmp_path, auto_map={"AutoModel": "sneaky.Model", "AutoConfig": "sneaky.Config"})
     assert load_bert(tmp_path).config.hidden_size == 12
+
+
+def test_carrying_leaves_the_model_alone_and_makes_copies_on_the_cpu_in_full_precision():
+    network = tiny_network("bert").to(torch.bfloat16).requires_grad_(False)
+    encoder = carry(network)
+    assert not any(weight.requires_grad for weight in network.parameters())
+    assert {weight.dtype for weight in encoder.parameters()} == {torch.float32}
+    theirs = {weight.data_ptr() for weight in network.parameters()}
+    assert not theirs & {weight.data_ptr() for weight in encoder.parameters()}
+    own = {weight.data_ptr() for weight in clothe(network).parameters()}
+    assert own <= theirs, "clothed, it takes no memory"

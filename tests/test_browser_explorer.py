@@ -132,11 +132,12 @@ def test_every_cell_of_a_thumbnail_has_the_colour_of_the_largest_weight_it_stand
 
 def test_hovering_a_cell_says_both_tokens_and_the_weight_to_the_digits_of_the_trace(visitor, scratch, minilm):
     page = explore(visitor(), TEXT, **APART, pins=1, pins_b=1)
+    grids = {side: grid_of(page, side, 11) for side in "ab"}  # before hovering, which marks the other side too
     for side, model in (("a", scratch), ("b", minilm)):
         trace = model.trace(TEXT)
         layer, head = PLACES[side]
         attention, names = trace.layers[layer].attention[head], labels(trace)
-        grid = grid_of(page, side, len(attention))
+        grid = grids[side]
         for row, column in ((0, 0), (0, 10), (3, 7), (10, 1), (6, 2), np.unravel_index(attention.argmin(), (11, 11))):
             hover(page, side, *grid.inside(row, column))
             words = f"from {names[row]} to {names[column]}: {digits(attention[row, column])}"
@@ -287,7 +288,9 @@ def test_the_colours_of_left_minus_right_are_centred_on_zero_and_pointing_says_t
         assert seen == wanted
     x, y = grid.inside(1, 2)
     canvas.hover(position={"x": x, "y": y})
-    expect(page.locator(".between p").last).to_have_text(f"from {names[1]} to {names[2]}: ≈ {apart[1, 2]:.2f}")
+    expect(page.locator(".between p").last).to_have_text(
+        f"from {names[1]} to {names[2]}: ≈ {apart[1, 2]:.2f}".replace("-", "−")
+    )
 
 
 def test_without_a_second_sentence_no_part_of_a_pair_is_asked_for(visitor, minilm):
@@ -386,7 +389,7 @@ def test_arrows_move_through_layers_and_heads_of_both_models_and_wrap_around(vis
     expect_at(page, "a", 4, 2)
     expect_at(page, "b", 6, 2)
     press(page, "ArrowLeft", "ArrowLeft", "ArrowDown")
-    expect_at(page, "a", 1, 4)
+    expect_at(page, "a", 1, 8)
     expect_at(page, "b", 1, 12)
 
 

@@ -54,3 +54,19 @@ def test_hovering_a_cell_says_the_number_of_the_trace(visitor, minilm):
     hover = picture.locator(".hoverlayer .hovertext")
     expect(hover).to_contain_text("key, number 5")
     expect(hover).to_contain_text(f"{layer.key[1, 5, 4]:.5g}".replace("-", "−"))
+
+
+def test_heads_are_switched_off_and_on_again_with_a_click(visitor, scratch):
+    page = visitor().open("/what-if", text=TEXT, what_if_view="off")
+    settle(page)
+    expect(page.get_by_text("Nothing is off yet").first).to_be_visible()
+    pick(page, "off").get_by_role("combobox").click()
+    page.get_by_role("option", name="layer 1, head 2", exact=True).click()
+    expect(chart(page, "a", 1).locator(HEAT)).to_have_count(1)
+    settle(page)
+    page.keyboard.press("Escape")
+    assert "off=1.2" in page.url
+    pick(page, "off").get_by_role("button", name="Clear all").click()
+    expect(chart(page, "a", 1)).to_have_count(0)
+    settle(page)
+    assert "off=" not in page.url

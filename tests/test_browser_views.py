@@ -57,7 +57,9 @@ def test_every_view_is_drawn_for_both_models_at_its_own_address(opened, left, ri
 
 
 def test_every_heat_map_of_tokens_is_labelled_with_the_tokens(opened, left, right):
-    _, page, _ = opened
+    view, page, _ = opened
+    if view.path in ("/inside-a-layer", "/what-if"):
+        return  # whose maps are of numbers, and of heads
     settle(page)
     for side, trace in zip(SIDES, (left, right), strict=True):
         for number in (1, 2):
@@ -112,7 +114,7 @@ def test_the_navigation_leads_to_every_page_with_the_same_text(visitor, left, ri
         settle(page)
 
 
-@pytest.mark.parametrize("title", list(PAGES)[1:])
+@pytest.mark.parametrize("title", ["Embeddings", "Attention", "Feed-forward", "Layers"])
 def test_every_small_picture_leads_to_its_page(visitor, title, right):
     page = visitor().open("/", text=TEXT)
     page.get_by_test_id("stPageLink").get_by_text(title, exact=True).last.click()

@@ -1,6 +1,7 @@
 """Pictures: the data they carry, what their axes say, and tokens that stay text whatever was typed."""
 
 import json
+import re
 from importlib.resources import files
 from io import BytesIO
 from itertools import product
@@ -11,10 +12,12 @@ import pytest
 from PIL import Image
 
 from encoder import measures
-from encoder.figures import attention, embeddings, feed_forward, layers, style, thumbnails
+from encoder.figures import attention, embeddings, feed_forward, layers, steps, style, thumbnails, what_if
 from encoder.figures.style import GREY, LEFT, RIGHT, labels
+from encoder.labels import visible
 from encoder.maps import Places, places
 from encoder.quantities import QUANTITIES
+from encoder.steps import Bend, Strip
 from tests.synthetic import FFN, HEADS, HOSTILE, LAYERS, WIDTH, reading, relu
 from tests.synthetic import attention as random_attention
 
@@ -38,6 +41,7 @@ def drawn(trace):
         "neuron_map": feed_forward.neuron_map(layer, tokens, before=False),
         "strongest_neurons": feed_forward.strongest_neurons(layer.neurons, 1, LEFT),
         "strongest_tokens": feed_forward.strongest_tokens(layer.neurons, 1, tokens, LEFT),
+        "turned": what_if.turned(np.abs(quantity.of(trace)), tokens, LEFT),
         "quantity_map": layers.quantity_map(
             quantity.of(trace), tokens, LEFT, quantity, layers.reach([quantity.of(trace)], quantity)
         ),
@@ -514,3 +518,28 @@ def test_the_atlas_of_a_long_text_shows_the_largest_weight_of_each_block():
         block = weights[0, 1, edges[row] : edges[row + 1], edges[column] : edges[column + 1]]
         assert small[0, 1, row, column] == block.max()
     assert small.max() == weights.max()
+
+
+# Step by step
+
+
+def test_strips_have_one_scale_about_zero_for_vectors_of_a_length_and_labels_that_stay_text():
+    vectors = [Strip(f"0.5 × {n} {visible(name)}", LAYER.hidden[1] * n) for n, name in enumerate(HOSTILE, 1)]
+    first, second = steps.strips([*vectors, Strip("γ", LAYER.neurons[0])])
+    heat = sent(first)["data"][0]
+    assert heat["zmin"] == -heat["zmax"] < 0
+    assert heat["y"] == [style.escape(strip.label) for strip in vectors]
+    assert not re.search("<(?!extra|/extra|br)", json.dumps(sent(first)).replace("&lt;", ""))
+    assert len(set(heat["y"])) == len(HOSTILE)
+    assert sent(second)["data"][0]["y"] == ["γ"]
+
+
+@pytest.mark.parametrize("many", [FFN, 399, 401, 3072])
+def test_the_bend_draws_some_hundred_neurons_on_the_curve_and_the_chosen_one_large(many):
+    before = np.random.default_rng(0).normal(size=many).astype(np.float32)
+    line, points, one = sent(steps.bend(Bend("relu", before, relu(before), 5), RIGHT))["data"]
+    assert one["text"] == ["6"]
+    assert one["marker"]["size"] > points["marker"]["size"]
+    assert len(points["text"]) <= 400
+    assert len(points["text"]) >= min(many, 200)
+    assert line["mode"] == "lines"

@@ -1,15 +1,18 @@
 """Guesses: what stands behind [MASK], in each model's own view."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
 
 from encoder import checkpoints, hub
+from encoder.catalogue import catalogue
 from encoder.masked import MaskedLanguageModel
 from encoder.measures import offset_share
 from encoder.model import Encoder
 from encoder.models import load
-from tests.app import fine, open_page
+from tests.app import charts, fine, numbers, open_page
 from tests.tiny import shaken, tiny_config, tiny_tokenizer, wordpiece
 
 WITH_HEADS = {
@@ -141,3 +144,43 @@ def test_the_shipped_encoder_guesses_words_that_make_sense(scratch, text, sensib
     (guess,) = scratch.guesses(scratch.trace(text))
     assert set(guess.tokens) & sensible, guess.tokens
     assert sum(guess.shares) <= 1
+
+
+# After every layer
+
+
+@pytest.mark.parametrize("family", WITH_HEADS)
+def test_after_the_last_layer_it_guesses_as_ever_and_before_as_its_head_says(tmp_path, family):
+    with_head(tmp_path, family)
+    model = load(str(tmp_path))
+    read = model.trace("the cat [MASK] on the mat .")
+    assert model.guesses(read, after=len(read.layers)) == model.guesses(read)
+    one, two = model.guesses(read, 4, after=1), model.guesses(read, 4)
+    assert one != two
+    assert model.guesses(dataclasses.replace(read, layers=read.layers[:1]), 4) == one
+
+
+def test_a_pre_norm_encoders_lower_layers_get_the_norm_that_its_head_knows(scratch):
+    read = scratch.trace("She opened the [MASK] and walked in.")
+    place = scratch.hidden_places(read)[0]
+    trained = checkpoints.read(catalogue()["scratch"].folder)
+    with torch.inference_mode():
+        hidden = torch.from_numpy(read.layers[1].hidden[[place]])
+        shares = trained.logits(trained.encoder.final_norm(hidden)).softmax(-1)[0].topk(5).values
+    (guess,) = scratch.guesses(read, after=2)
+    np.testing.assert_allclose(guess.shares, shares, rtol=1e-4)
+    assert read.layers[1].hidden[place].std() > 2, "without the norm the numbers are of another size"
+
+
+def test_the_layers_page_shows_what_is_guessed_after_every_layer(scratch):
+    app = open_page("layers", text="She opened the [MASK] and <b>walked</b> in.")
+    assert fine(app)
+    *_, picture = charts(app, "a").values()
+    read = scratch.trace("She opened the [MASK] and <b>walked</b> in.")
+    [last] = scratch.guesses(read)
+    assert picture["data"][0]["text"][-1][0] == last.tokens[0]
+    shares = numbers(picture["data"][0]["z"])
+    assert shares.shape == (4, 5)
+    np.testing.assert_allclose(shares[-1], last.shares, rtol=1e-5)
+    assert len(charts(app, "b")) == 1, "MiniLM has no prediction head"
+    assert len(charts(open_page("layers", text="She opened the door."), "a")) == 1

@@ -23,8 +23,9 @@ def rooms():
     for path in [*sorted(ROOT.glob("pages/**/*.py")), ROOT / "app.py"]:
         if path.exists():
             yield path, ("torch", "transformers", "plotly", "tests")
+    heavy = ("model", "models", "bert", "weights", "what_if", "tokens", "hub")
     for path in sorted(ROOT.glob("pages/*.py")):
-        yield path, ("encoder.model", "encoder.models", "encoder.bert", "encoder.tokens", "encoder.hub", "app")
+        yield path, ("app", *(f"encoder.{room}" for room in heavy))
     for path in sorted(ROOT.glob("pages/shared/**/*.py")):
         yield path, ("app", *(f"pages.{page.stem}" for page in ROOT.glob("pages/*.py") if page.stem != "__init__"))
 

@@ -227,6 +227,8 @@ def test_a_run_goes_on_from_a_finished_model_and_learns_pieces_that_it_could_not
     for (name, one), other in zip(before.encoder.named_parameters(), same.encoder.parameters(), strict=True):
         assert torch.equal(one, other), name
     finished(started(tmp_path / "after", book, "--start", str(tmp_path / "before" / "model")))
+    again = started(tmp_path / "after", book)
+    assert b"began otherwise" in again.communicate(timeout=300)[0]
     assert float(curve(tmp_path / "after" / "curve.csv")[-1]["loss"]) < math.log(len(every))  # of guessing blindly
 
 

@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 import torch
 
+from encoder.bert import clothe, load_bert
+from encoder.catalogue import minilm_folder
+from encoder.formulas import activated
 from encoder.model import PRESETS, Encoder
 from encoder.models import Model, Reader, load
-from encoder.steps import TITLES, Place, activated, walk
+from encoder.steps import TITLES, Place, walk
 from encoder.tokens import Tokenizer
 from encoder.trace import ModelCard
 from encoder.weights import weights_of
@@ -19,6 +22,8 @@ KINDS = {
     "post": {},
     "pre": {"norm": "pre", "final_norm": True},
     "pre, no norm on top": {"norm": "pre"},
+    "post, a norm on top": {"final_norm": True},
+    "none, a norm on top": {"norm": "none", "final_norm": True},
     "none": {"norm": "none", "embedding_norm": False, "activation": "relu"},
     "shared": {"shared_projections": True, "projection_bias": False, "score_scale": "sqrt_width", "output_bias": False},
     "sinusoidal": {"position": "sinusoidal", "segments": 0, "ffn_bias": False, "score_scale": "none"},
@@ -157,11 +162,12 @@ def test_the_models_of_the_app_can_be_followed_in_every_layer(name):
 
 
 def test_weights_cannot_be_written_to_and_are_the_models_own():
-    model = load("minilm")
-    weights = model.weights(2)
+    network = load_bert(minilm_folder())
+    weights = weights_of(clothe(network), 2)
     with pytest.raises(ValueError, match="read-only"):
         weights.contract.weight[0, 0] = 1
-    assert np.shares_memory(weights.contract.weight, model.weights(2).contract.weight)
+    theirs = network.base_model.encoder.layer[2].output.dense.weight.detach().numpy()
+    assert np.shares_memory(weights.contract.weight, theirs)
 
 
 def test_one_token_reads_itself(scratch):

@@ -2,9 +2,24 @@
 
 from collections.abc import Mapping, Sequence
 
-from encoder.figures.style import SIGNED_SCALE, Drawn, Figure, across, colour_bar, escape, heat, labels, picture, rgba
+import numpy as np
+
+from encoder.figures.style import (
+    SIGNED_SCALE,
+    Drawn,
+    Figure,
+    across,
+    colour_bar,
+    escape,
+    heat,
+    labels,
+    picture,
+    probability_scale,
+    rgba,
+)
+from encoder.labels import visible
 from encoder.quantities import Quantity
-from encoder.trace import Array
+from encoder.trace import Array, Guess
 
 
 def reach(every: Sequence[Array], quantity: Quantity) -> tuple[float, float]:
@@ -42,6 +57,19 @@ def compare(lines: Mapping[str, Drawn], quantity: Quantity) -> Figure:
     layers, unit = {"title": {"text": "layer"}, "dtick": 1}, {"title": {"text": quantity.unit}, "rangemode": "tozero"}
     legend = {"orientation": "h", "y": 1.15}
     return picture(traces, height=280, showlegend=True, legend=legend, xaxis=layers, yaxis=unit)
+
+
+def guesses(found: Sequence[Guess], colour: str) -> Figure:
+    """What is guessed at one hidden token after each layer: a row a layer, the likeliest word on the left."""
+    names = [f"layer {number}" for number in range(1, len(found) + 1)]
+    shares = np.array([guess.shares for guess in found])
+    words = [[escape(visible(token, 14)) for token in guess.tokens] for guess in found]
+    ranks = [f"{number}." for number in range(1, shares.shape[1] + 1)]
+    drawn = heat(
+        shares, names, ranks, probability_scale(colour), (0, 1), text=words, texttemplate="%{text}", xgap=2, ygap=2,
+        hovertemplate="%{y}: %{text}<br>%{z:.1%}<extra></extra>", colorbar=colour_bar("probability"),
+    )  # fmt: skip
+    return picture([drawn], height=110 + 34 * len(names), xaxis={"type": "category", "side": "top"})
 
 
 def head_names(count: int) -> list[str]:

@@ -16,9 +16,11 @@ from encoder.figures.style import (
     rgba,
     signed_heat,
 )
-from encoder.steps import Bend, Strip, activated
+from encoder.formulas import activated
+from encoder.steps import Bend, Strip
 
 ROW = 34  # pixels of a strip
+MOST_POINTS = 400
 FEWEST = 0.05  # of what a colour bar spans: smaller numbers would be rounding made visible
 
 
@@ -31,21 +33,22 @@ def strips(vectors: Sequence[Strip]) -> Iterator[Figure]:
         reach = max(FEWEST, reach_of(values))
         bar = colour_bar("") | {"len": 1, "tickvals": [-reach, 0, reach], "tickformat": ".2~g"}
         drawn = signed_heat(
-            values, names, list(range(1, size + 1)), reach, colorbar=bar, ygap=6,
+            values, names, np.arange(1, size + 1, dtype=np.int32), reach, colorbar=bar, ygap=6,
             xgap=1 if size <= 64 else 0, hovertemplate="%{y}, number %{x}<br>%{z:.5g}<extra></extra>",
         )  # fmt: skip
         yield picture([drawn], height=44 + ROW * len(some), yaxis=down(), xaxis={"nticks": 6})
 
 
 def bend(at: Bend, colour: str) -> Figure:
-    """The activation function with every neuron's point on it, and one of them large."""
+    """The activation function with the neurons' points on it, of very many some hundred, and one of them large."""
+    some = np.argsort(at.before, kind="stable")[:: -(-len(at.before) // MOST_POINTS)]  # each is a node of the page
     low, high = min(-3.0, float(at.before.min())), max(3.0, float(at.before.max()))
     curve = np.linspace(low, high, 121, dtype=np.float32)
     line = {"type": "scatter", "mode": "lines", "x": curve, "y": activated(curve, at.activation), "hoverinfo": "skip",
             "line": {"color": GREY, "width": 1.5}}  # fmt: skip
     hover = "neuron %{text}<br>%{x:.4g} → %{y:.4g}<extra></extra>"
     points = {"type": "scatter", "mode": "markers", "hovertemplate": hover}
-    every = {**points, "x": at.before, "y": at.after, "text": list(range(1, len(at.before) + 1)),
+    every = {**points, "x": at.before[some], "y": at.after[some], "text": (some + 1).tolist(),
              "marker": {"color": rgba(colour, 0.25), "size": 6}}  # fmt: skip
     one = {**points, "x": at.before[[at.neuron]], "y": at.after[[at.neuron]], "text": [at.neuron + 1],
            "marker": {"color": colour, "size": 14}}  # fmt: skip

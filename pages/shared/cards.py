@@ -5,6 +5,7 @@ from html import escape
 
 import streamlit as st
 
+from encoder.changes import Changes
 from encoder.labels import visible
 from encoder.trace import Guess, Trace
 from pages.shared import prose, traces
@@ -35,30 +36,32 @@ def chips(trace: Trace) -> None:
     st.html(prose.chips(trace.tokens.text, trace.tokens.special, trace.tokens.word))
 
 
-def guesses(column: Column) -> None:
-    """What the model takes for likeliest behind each [MASK] of the text."""
-    found = traces.guesses(column.side)
+def guesses(column: Column, changes: Changes | None = None) -> None:
+    """What the model takes for likeliest behind each [MASK] of the text, as it is or with some changes."""
+    found = traces.guesses(column.side, changes)
     if found is None:
         return
     name = prose.plain(column.read.model.name)
     if not found:
-        st.caption(f"{name} has no prediction head: it does not guess hidden tokens.")
+        if not changes:  # said once
+            st.caption(f"{name} has no prediction head: it does not guess hidden tokens.")
         return
     numbered = len(found) > 1
-    st.html("".join(_guess(guess, column.side, ORDER[number] if numbered else "")
+    now = ", changed" if changes else ""
+    st.html("".join(_guess(guess, column.side, ORDER[number] if numbered else "", now)
                     for number, guess in enumerate(found[:MOST_GUESSES])))  # fmt: skip
     if len(found) > MOST_GUESSES:
         st.caption(f"The first {MOST_GUESSES} of {len(found)} hidden tokens.")
 
 
-def _guess(guess: Guess, side: Side, order: str) -> str:
+def _guess(guess: Guess, side: Side, order: str, now: str) -> str:
     """The likeliest tokens as bars of their probability, as HTML."""
     rows = "".join(
         f'<div class="row"><span class="bar" style="width: {share:.1%}"></span>'
         f"<bdi>{escape(visible(token))}</bdi><b>{share:.1%}</b></div>"
         for token, share in zip(guess.tokens, guess.shares, strict=True)
     )
-    return f'<div class="guess {side}"><span class="what">Behind {order}[MASK]</span>{rows}</div>'
+    return f'<div class="guess {side}"><span class="what">Behind {order}[MASK]{now}</span>{rows}</div>'
 
 
 def stage(picture: bytes, page: str, title: str, alt: str) -> None:

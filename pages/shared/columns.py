@@ -9,6 +9,7 @@ from typing import Any
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from encoder.changes import Changes
 from encoder.errors import ModelError
 from encoder.figures.style import LEFT, RIGHT, Figure
 from encoder.labels import visible
@@ -74,14 +75,16 @@ class Column:
         first = [int(token) + 1 for token in origins(self.read.tokens, state.get("words"), state.get("hide"))]
         return self._token("token", "Token", first, self.trace.tokens.text)
 
-    def reads_and_is_read(self) -> tuple[int, int]:
-        """Two tokens, the one that reads and the one that is read, as indices of all tokens that the model read."""
-        every, names = list(range(1, len(self.read.tokens) + 1)), self.read.tokens.text
-        left, right = st.columns(2, wrap=False)
-        with left:
-            reads = self._token("token", "Token that reads", every, names)
-        with right:
-            return reads, self._token("to", "Token that is read", every, names)
+    def reads(self) -> int:
+        """The token that reads, as an index of all tokens that the model read."""
+        return self._token("token", "Token that reads", self._every(), self.read.tokens.text)
+
+    def is_read(self) -> int:
+        """The token that is read, likewise."""
+        return self._token("to", "Token that is read", self._every(), self.read.tokens.text)
+
+    def _every(self) -> list[int]:
+        return list(range(1, len(self.read.tokens) + 1))
 
     def _token(self, name: str, label: str, numbers: list[int], texts: Sequence[str]) -> int:
         names = {number: f"{number}  {visible(text)}" for number, text in zip(numbers, texts, strict=True)}
@@ -90,6 +93,17 @@ class Column:
             st.caption(f"{len(self.read.tokens)} tokens were read: this is the last one.")
         value = max((number for number in numbers if number <= wish), default=numbers[0])
         return numbers.index(self._select(name, label, value, numbers, names.__getitem__) + 1)
+
+    def heads_off(self) -> Changes:
+        """The heads that this column's reader wants to do without."""
+        card = self.read.model
+        every = [f"{layer}.{head}" for layer in range(1, card.layers + 1) for head in range(1, card.heads + 1)]
+        chosen = state.several(
+            state.sided("off", self.side), "Heads that are off", every,
+            lambda name: "layer {}, head {}".format(*name.split(".")),
+        )  # fmt: skip
+        pairs = (name.split(".") for name in chosen)
+        return Changes(frozenset((int(layer) - 1, int(head) - 1) for layer, head in pairs))
 
     def neuron(self, layer: int) -> int:
         """A neuron of a layer, from 0: one of its most active ones, or another that the address asks for."""
@@ -157,9 +171,16 @@ def columns() -> Iterator[Column]:
 
 def switch(view: str = "", views: Mapping[str, str] = NOTHING) -> None:
     """Both models, or one of them alone and larger; and which picture of the page (a choice and its options)."""
-    with st.container(key="switch", horizontal=True, horizontal_alignment="distribute"):
+    with row():
         if views:
             segments(view, "Picture", views)
+
+
+@contextmanager
+def row() -> Iterator[None]:
+    """The row below the title: what a page puts in it, and at its end both models or one of them."""
+    with st.container(key="switch", horizontal=True, horizontal_alignment="distribute"):
+        yield
         segments("show", "Models", SIDES)
 
 

@@ -50,6 +50,11 @@ def power_of_ten(number: float) -> str:
     return f"{digits} × 10{str(int(power)).translate(RAISED)}"
 
 
+def closeness(difference: float) -> str:
+    """How close two computations come, in words."""
+    return "exactly" if difference == 0 else f"to {power_of_ten(difference)}"
+
+
 def chips(tokens: Sequence[str], special: Iterable[bool], words: Sequence[int] | Array) -> str:
     """Tokens as HTML chips: pieces of one word joined, special tokens dimmed. Safe for whatever was typed."""
     spans = []

@@ -5,7 +5,7 @@ with their pages, choices stay. `mirror` draws a widget that shows a choice and 
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -97,6 +97,8 @@ CHOICES: dict[str, Choice] = {
     "attention_view": Choice("all", _one_of("all", "maps", "head", "model", "neuron")),
     "neuron_view": Choice("after", _one_of("before", "after")),
     "step": Choice("embedding", _one_of(*steps.TITLES)),
+    "what_if_view": Choice("each", _one_of("each", "off")),
+    **{f"off{end}": Choice("", _listed(r"(\d+\.\d+(-\d+\.\d+)*)?")) for end in ("", "_b")},  # layer.head-layer.head
     "quantity": Choice("change", _one_of(*QUANTITIES)),
     # The Train page.
     "learn": Choice("toy", _one_of("toy", "own")),
@@ -196,6 +198,21 @@ def mirror(
     tell(key, value)
     start = _start(widget, value, options.get("options", ()))
     return widget(label, key=key, on_change=_picked, args=(name, key), **start, **options)
+
+
+def several(name: str, label: str, options: Sequence[str], shown_as: Callable[[str], str]) -> list[str]:
+    """Draw a list of which some can be chosen; the choice is their names with "-" between."""
+    key = f"pick.{name}"
+    wish = [each for each in get(name).split("-") if each in options]
+    if st.session_state.get(key) != wish:
+        st.session_state[key] = wish
+    st.multiselect(label, options, key=key, format_func=shown_as, on_change=_picked_several, args=(name, key))
+    return wish
+
+
+def _picked_several(name: str, key: str) -> None:
+    if (chosen := st.session_state.get(key)) is not None:
+        put(name, "-".join(chosen))
 
 
 def _start(widget: Callable[..., Any], value: Any, options: Iterable[Any]) -> dict[str, Any]:

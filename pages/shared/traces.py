@@ -9,6 +9,7 @@ import streamlit as st
 
 from encoder import maps, packing, steps
 from encoder.catalogue import Entry
+from encoder.changes import Ablation, Changes
 from encoder.maps import Places, Space
 from encoder.packing import Overview, Packed
 from encoder.replay import Replay, replay
@@ -22,7 +23,7 @@ from pages.shared.store import Store
 if TYPE_CHECKING:
     from encoder.models import Model
 
-Kind = TypeVar("Kind", Trace, Places, Packed, Overview, Replay)
+Kind = TypeVar("Kind", Trace, Places, Packed, Overview, Replay, Ablation)
 
 CACHE_BYTES = 640 * 2**20  # one trace of BERT base at 512 tokens takes about 450 MB, of MiniLM at 16 tokens 2 MB
 READINGS = 240  # enough for what thirty learners look at; a short one that was let go is made again in milliseconds
@@ -36,7 +37,7 @@ def _models() -> "Store[Model]":
 
 
 @st.cache_resource(show_spinner=False)
-def _readings() -> "Store[Trace | Places | Packed | Overview | Replay]":
+def _readings() -> "Store[Trace | Places | Packed | Overview | Replay | Ablation]":
     # The allocator needs some of the bound for itself: memory between arrays of many sizes cannot all be used again.
     capacity = CACHE_BYTES * 7 // 8
     return Store(capacity, lambda reading: max(reading.nbytes, capacity // READINGS))
@@ -101,10 +102,32 @@ def packed(side: Side) -> Packed:
     return _once(Packed, (*question, layer), lambda: _in_turn(packing.pack, side, read, layer, seen))
 
 
-def guesses(side: Side) -> tuple[Guess, ...] | None:
+def what_if(side: Side, changes: Changes) -> Trace:
+    """The same reading with those changes. Raises ModelError."""
+    question, reader = _question(side), model(side)
+    _, _, *asked = question
+    return _once(Trace, (*question, changes), lambda: _in_turn(reader.what_if(changes).trace, *asked))
+
+
+def ablation(side: Side) -> Ablation:
+    """What each head's absence would change. Raises ModelError."""
+    question, reader = _question(side), model(side)
+    _, _, *asked = question
+    return _once(Ablation, (*question, "ablation"), lambda: _in_turn(reader.ablation, *asked))
+
+
+def guesses(side: Side, changes: Changes | None = None) -> tuple[Guess, ...] | None:
     """What the side's model guesses behind each [MASK]: None where the text has none, () where it has no head."""
-    read, reader = trace(side), model(side)
+    read, reader = what_if(side, changes) if changes else trace(side), model(side)
     return reader.guesses(read) if reader.hidden_places(read) else None
+
+
+def guesses_by_layer(side: Side) -> list[tuple[Guess, ...]]:
+    """The same after every layer, as if it were the last; nothing where nothing is hidden, or cannot be guessed."""
+    read, reader = trace(side), model(side)
+    if not guesses(side):
+        return []
+    return [reader.guesses(read, after=number) for number in range(1, len(read.layers) + 1)]
 
 
 def walk(side: Side, place: steps.Place) -> tuple[steps.Step, ...]:

@@ -15,6 +15,7 @@ from tests.server import ROOT
 
 if TYPE_CHECKING:
     from encoder.masked import Masked, Score
+    from encoder.trace import Array
 
 TARGETS = {"books_valid": 0.50, "wikitext2_valid": 0.37}  # accuracy at 15 % masks
 PEER = ROOT / "build" / "peer" / "held_out.csv"
@@ -43,7 +44,7 @@ def rows() -> Iterator[Row]:
         batches = list(questions(token_row(paragraphs(str(DATA / f"{text}.txt")), tokenizer), pieces, length, 0.15))
         found = score(model, batches)
         guesses = {
-            "the commonest word's": _by_frequency(seen, batches),
+            "the commonest word's": _by_frequency(seen, batches, model.head.ids.numpy()),
             "an untrained encoder's": score(untrained, batches),
         }
         if PEER.exists():
@@ -59,18 +60,21 @@ def rows() -> Iterator[Row]:
                   target=100 * (1 - target), note=note)  # fmt: skip
 
 
-def _by_frequency(seen: Iterable[int], batches: "Iterable[Masked]") -> "Score":
-    """Always the commonest piece; for its perplexity every piece as often as it comes, and unseen ones once."""
+def _by_frequency(seen: "Array", batches: "Iterable[Masked]", choices: "Array") -> "Score":
+    """Always the commonest piece; for its perplexity each choice as often as it comes, and once more."""
     import numpy as np
 
     from encoder.masked import Score
 
-    often = np.bincount(np.asarray(seen), minlength=30_522)
-    often[:999] = 0  # special and unused pieces
-    shares = (often + 1) / (often + 1).sum()
+    often = np.bincount(seen, minlength=30_522)
+    shares = np.zeros(len(often))
+    shares[choices] = often[choices] + 1
+    shares /= shares.sum()
     truth = np.concatenate([batch.truth[batch.asked].numpy() for batch in batches])
-    loss = float(-np.log(shares[truth]).mean())
-    return Score(float((truth == often.argmax()).mean()), loss, float(np.exp(loss)), len(truth), 1.0)
+    possible = shares[truth] > 0
+    loss = float(-np.log(shares[truth[possible]]).mean())
+    accuracy = float((truth == shares.argmax()).mean())
+    return Score(accuracy, loss, float(np.exp(loss)), len(truth), float(possible.mean()))
 
 
 def _peer(text: str) -> "Score":

@@ -88,12 +88,18 @@ def bert(sizes: "EncoderConfig", predictable: "Tensor", seed: int) -> "MaskedLan
             self.bias = torch.nn.Parameter(torch.zeros(len(predictable)))  # as the library's begins
             place = torch.full((sizes.vocabulary,), -1)
             place[predictable] = torch.arange(len(predictable))
+            self.register_buffer("choices", predictable, persistent=False)
+            self.register_buffer("place", place, persistent=False)
             self.encoder: Any = SimpleNamespace(config=sizes)
-            self.head: Any = SimpleNamespace(place=place, bias=self.bias)
+
+        @property
+        def head(self) -> Any:
+            """What losses and scores ask of ours."""
+            return SimpleNamespace(place=self.place, bias=self.bias)
 
         def forward(self, ids: "Tensor", segment: "Tensor", asked: "Tensor") -> "Tensor":
             hidden = self.read(ids, token_type_ids=segment).last_hidden_state[asked]
-            table = torch.nn.functional.embedding(predictable, self.read.embeddings.word_embeddings.weight)
+            table = torch.nn.functional.embedding(self.choices, self.read.embeddings.word_embeddings.weight)
             logits: Tensor = self.transform(hidden) @ table.T + self.bias
             return logits
 
@@ -119,6 +125,8 @@ def main() -> None:
     from encoder.runs import learn, tokens, wordpiece
 
     given = orders(parser().parse_args(["pretrain", *sys.argv[1:]]))
+    if given.start:
+        sys.exit("The peer begins with random weights: --start is for ours.")
     row = tokens(given)
     predictable = commonest(row, Pieces.of(wordpiece()), given.training.predictable)
     learn(bert(given.encoder, predictable, given.training.seed), given, row)

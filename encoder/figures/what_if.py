@@ -1,0 +1,29 @@
+"""What if: how far a change turns every token, and how much each head's absence does."""
+
+from collections.abc import Sequence
+
+from encoder.figures.style import Figure, across, colour_bar, heat, labels, picture, rgba
+from encoder.trace import Array
+
+
+def turned(values: Array, tokens: Sequence[str], colour: str) -> Figure:
+    """[layer, token] 1 − cosine between the same hidden states of two readings, the first layer at the bottom."""
+    names = [f"layer {number}" for number in range(1, len(values) + 1)]
+    drawn = heat(
+        values, names, labels(tokens), [(0.0, rgba(colour, 0)), (1.0, rgba(colour, 1))],
+        (0, max(0.01, float(values.max()))), colorbar=colour_bar("1 − cosine"),
+        hovertemplate="%{y}, %{x}<br>%{z:.4f}<extra></extra>",
+    )  # fmt: skip
+    return picture([drawn], height=max(240, 110 + 30 * len(names)), xaxis=across())
+
+
+def ranking(values: Array, colour: str, unit: str) -> Figure:
+    """[layer, head] as a heat map, the first layer at the bottom."""
+    layers, heads = values.shape
+    drawn = heat(
+        values, [f"layer {number + 1}" for number in range(layers)], [str(number + 1) for number in range(heads)],
+        [(0.0, rgba(colour, 0)), (1.0, rgba(colour, 1))], (0, max(1e-3, float(values.max()))), xgap=2, ygap=2,
+        colorbar=colour_bar(unit), hovertemplate="%{y}, head %{x}<br>%{z:.4f}<extra></extra>",
+    )  # fmt: skip
+    axis = {"type": "category", "title": {"text": "head"}}
+    return picture([drawn], height=max(240, 110 + 30 * layers), xaxis=axis)
