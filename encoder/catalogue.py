@@ -32,9 +32,10 @@ BUILT_IN = (
     Entry(
         "scratch",
         "From scratch",
-        "Our own encoder (4 layers, 8 heads, width 256), taught by this project to guess hidden words of old novels.",
+        "Our own encoder (4 layers, 8 heads, width 256), taught by this project to guess hidden words of old novels "
+        "and of some Wikipedia.",
         folder=ROOT / "assets" / "scratch",
-        sha256="985e0dd32758f82ef479969ec4beddc553cb6a72634baa8eb3ad4f3a4fd6e099",
+        sha256="195396342e8bee871366bd487944c6d718f4c68d4af9692a1243e008c94d213f",
     ),
     Entry(
         "scratch-untrained",
