@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from encoder.measures import turn
+from encoder.edits import Pairs
+from encoder.measures import cosine, entropy, turn
 from encoder.trace import Array, Trace
 
 
@@ -14,9 +15,10 @@ class Changes:
 
     heads_off: frozenset[tuple[int, int]] = frozenset()  # (layer, head)
     neurons: tuple[tuple[int, int, float], ...] = ()  # (layer, neuron, factor): 0 switches it off
+    choices: tuple[tuple[str, str | bool], ...] = ()  # of EncoderConfig, by name: ("norm", "none")
 
     def __bool__(self) -> bool:
-        return bool(self.heads_off or self.neurons)
+        return bool(self.heads_off or self.neurons or self.choices)
 
 
 @dataclass(frozen=True)
@@ -31,10 +33,51 @@ class Ablation:
         return self.change.nbytes * (1 if self.divergence is None else 2)
 
 
-def turns(before: Trace, after: Trace) -> Array:
-    """[layer, token] how far a change turns every hidden state: 1 − cosine of the two readings'."""
-    pairs = zip(before.layers, after.layers, strict=True)
-    return np.stack([turn(one.hidden, other.hidden) for one, other in pairs])
+def turns(before: Trace, after: Trace, pairs: Pairs | None = None) -> Array:
+    """[layer, token] how far a change turns every hidden state: 1 − cosine of the two readings'.
+
+    pairs: which token of `after` is which of `before`, all in their order by default. A token that has none is NaN.
+    """
+    here, there = pairs or everything(before)
+    found = np.full((len(before.layers), len(before.tokens)), np.nan, dtype=np.float32)
+    for number, (one, other) in enumerate(zip(before.layers, after.layers, strict=True)):
+        found[number, here] = turn(one.hidden[here], other.hidden[there])
+    return found
+
+
+def difference(before: Array, after: Array, pairs: Pairs) -> Array:
+    """[query, key] of `before`: one head's attention after less before, NaN where a token has no partner."""
+    here, there = pairs
+    found = np.full(before.shape, np.nan, dtype=np.float32)
+    found[np.ix_(here, here)] = after[np.ix_(there, there)] - before[np.ix_(here, here)]
+    return found
+
+
+def mean_turn(turned: Array) -> float:
+    """How far the last hidden states turn, mean over the tokens of [layer, token] that have a partner."""
+    return float(np.nanmean(turned[-1])) if not np.isnan(turned[-1]).all() else 0.0
+
+
+def everything(read: Trace) -> Pairs:
+    """Each token with itself."""
+    places = np.arange(len(read.tokens))
+    return Pairs(places, places)
+
+
+def sentence_similarity(before: Trace, after: Trace) -> float:
+    """The cosine of two sentences, each the mean of its last hidden states (Reimers & Gurevych 2019, mean pooling)."""
+    means = np.stack([before.layers[-1].hidden.mean(0), after.layers[-1].hidden.mean(0)])
+    return float(cosine(means)[0, 1])
+
+
+def spread(read: Trace) -> Array:
+    """[layer] how evenly attention is spread, mean over heads: 0 for one token only, 1 for all tokens alike."""
+    return np.array([entropy(layer.attention, normalized=True).mean() for layer in read.layers])
+
+
+def lengths(read: Trace) -> Array:
+    """[layer] the mean length of hidden states."""
+    return np.array([np.linalg.norm(layer.hidden, axis=-1).mean() for layer in read.layers])
 
 
 def apart(before: Trace, after: Trace) -> float:

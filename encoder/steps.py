@@ -100,24 +100,25 @@ def walk(trace: Trace, weights: LayerWeights, place: Place) -> tuple[Step, ...]:
     fed, hidden = layer.ffn_output[place.query], layer.hidden[place.query]
     top = weights.final_norm if place.layer == len(trace.layers) - 1 else None
     out = None if top else hidden  # what the layer's own end can be held against
+    past = 1 if weights.residuals else 0  # times what came in
     steps = [_embedding(trace, weights, place)]
     attention, feed_forward = _attention(trace, weights, place), _feed_forward(layer, weights, place)
     if weights.pre_norm:
         steps += [
             _normed("attention_norm", x, weights.attention_norm, None), *attention,
-            _residual("after_attention", x, attended, middle),
+            _residual("after_attention", past * x, attended, middle),
             _normed("ffn_norm", middle, weights.ffn_norm, None), *feed_forward,
-            _residual("hidden", middle, fed, out),
+            _residual("hidden", past * middle, fed, out),
         ]  # fmt: skip
-        last = middle + fed
+        last = past * middle + fed
     else:
         steps += [
-            *attention, _residual("after_attention", x, attended, None if weights.attention_norm else middle),
-            _normed("attention_norm", x + attended, weights.attention_norm, middle), *feed_forward,
-            _residual("hidden", middle, fed, None if weights.ffn_norm else out),
-            _normed("ffn_norm", middle + fed, weights.ffn_norm, out),
+            *attention, _residual("after_attention", past * x, attended, None if weights.attention_norm else middle),
+            _normed("attention_norm", past * x + attended, weights.attention_norm, middle), *feed_forward,
+            _residual("hidden", past * middle, fed, None if weights.ffn_norm else out),
+            _normed("ffn_norm", past * middle + fed, weights.ffn_norm, out),
         ]  # fmt: skip
-        last = normed(middle + fed, weights.ffn_norm)
+        last = normed(past * middle + fed, weights.ffn_norm)
     return (*steps, _normed("final_norm", last, top, hidden)) if top else tuple(steps)
 
 
@@ -243,6 +244,12 @@ def _feed_forward(layer: LayerTrace, weights: LayerWeights, place: Place) -> Ite
 
 
 def _residual(name: str, x: Array, added: Array, model: Array | None) -> Step:
+    if not x.any():
+        return Step(
+            name, TITLES[name], r"r = o", "This model has no residual here: what came in is lost but for the result.",
+            f"{len(added)} numbers", (Strip("result", added),),
+            difference=None if model is None else _apart(added, model),
+        )  # fmt: skip
     summed = x + added
     return Step(
         name, TITLES[name], r"r = x + o",

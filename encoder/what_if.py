@@ -1,15 +1,21 @@
-"""What if: a model with heads switched off or neurons turned up and down, computed by our Encoder with its weights.
+"""What if: a model with heads switched off, neurons turned up and down, or other choices in its making.
 
-A head that is off adds nothing: its part of the output projection is zero, as if what it found were zero (Michel et al.
-2019). So a change is another set of weights, and whatever reads an encoder reads a changed one too.
+Our Encoder computes it with the model's weights. A head that is off adds nothing: its part of the output projection is
+zero, as if what it found were zero (Michel et al. 2019). So a change is another set of weights, and whatever reads an
+encoder reads a changed one too.
 """
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
 from encoder.changes import Changes
-from encoder.model import Encoder, Layer, join_heads, split_heads
+from encoder.model import Encoder, EncoderConfig, Layer, join_heads, split_heads
 
 MOST_TOKENS = 8_192  # of all rows of a batch at once: some 50 MB of neurons in a layer of MiniLM
 
@@ -19,22 +25,62 @@ def changed(encoder: Encoder, changes: Changes) -> Encoder:
 
     Raises IndexError for a layer, head or neuron that is not there.
     """
-    state = encoder.state_dict()
-    size = encoder.config.head_dim
+    config = replace(encoder.config, **dict[str, Any](changes.choices))
+    state = _adapted(encoder.state_dict(), encoder.config, config)
+    size = config.head_dim
     for layer, head in changes.heads_off:
         _check(layer, encoder.config.layers, head, encoder.config.heads)
         name = f"layers.{layer}.attention.output.weight"
-        state[name] = _own(state[name], encoder, name)
+        state[name] = state[name].clone()
         state[name][:, head * size : (head + 1) * size] = 0
     for layer, neuron, factor in changes.neurons:
         _check(layer, encoder.config.layers, neuron, encoder.config.ffn_width)
         name = f"layers.{layer}.feed_forward.contract.weight"
-        state[name] = _own(state[name], encoder, name)
+        state[name] = state[name].clone()
         state[name][:, neuron] *= factor
     with torch.device("meta"):  # without drawing weights that others take the place of
-        other = Encoder(encoder.config)
+        other = Encoder(config)
     other.load_state_dict(state, assign=True)
     return other.eval()
+
+
+def _adapted(state: Mapping[str, Tensor], old: EncoderConfig, new: EncoderConfig) -> dict[str, Tensor]:
+    """The weights for an encoder made otherwise: as they are where they fit, and as little else as can be.
+
+    Norms that were not there start as all norms do, with γ 1 and β 0. One matrix for all heads is the mean of what each
+    head's own does with its own slice; a matrix for each head that was shared is the shared one on its own slice.
+    """
+    kept = {name: weight for name, weight in state.items() if new.norm != "none" or not _is_norm(name)}
+    if old.norm == "none" != new.norm:
+        for layer in range(new.layers):
+            for norm in ("attention_norm", "ffn_norm"):
+                kept[f"layers.{layer}.{norm}.weight"] = torch.ones(new.width)
+                kept[f"layers.{layer}.{norm}.bias"] = torch.zeros(new.width)
+    if new.position == "none":
+        kept["embeddings.position.weight"] = torch.zeros_like(kept["embeddings.position.weight"])
+    if new.shared_projections != old.shared_projections:
+        reshape = _shared if new.shared_projections else _unshared
+        projections = [name for name in kept if re.fullmatch(r"layers\.\d+\.attention\.(query|key|value)\.\w+", name)]
+        kept |= {name: reshape(kept[name], new.heads) for name in projections}
+    return kept
+
+
+def _is_norm(name: str) -> bool:
+    return re.fullmatch(r"layers\.\d+\.(attention|ffn)_norm\.(weight|bias)", name) is not None
+
+
+def _shared(whole: Tensor, heads: int) -> Tensor:
+    """[model, model] or [model] → [head_dim, head_dim] or [head_dim]: the mean over heads of their own part."""
+    if whole.ndim == 1:
+        return whole.unflatten(0, (heads, -1)).mean(0)
+    size = len(whole) // heads
+    blocks = whole.unflatten(1, (heads, size)).unflatten(0, (heads, size))  # [head, head_dim, head, head_dim]
+    return blocks.diagonal(dim1=0, dim2=2).mean(-1)
+
+
+def _unshared(part: Tensor, heads: int) -> Tensor:
+    """The other way: every head's own part is the shared one, and nothing else is read."""
+    return part.repeat(heads) if part.ndim == 1 else torch.block_diag(*[part] * heads)
 
 
 @torch.inference_mode()
@@ -71,9 +117,11 @@ def _rest(layer: Layer, rows: Tensor, attended: Tensor) -> Tensor:
     """The layer after its attention: residual, feed-forward, residual, each with its norm."""
     done = []
     for hidden, added in zip(_portions(rows), _portions(attended), strict=True):
-        after = hidden + added if layer.pre_norm else layer.attention_norm(hidden + added)
+        after = layer.past(hidden) + added
+        after = after if layer.pre_norm else layer.attention_norm(after)
         fed = layer.feed_forward(layer.ffn_norm(after) if layer.pre_norm else after)
-        done.append(after + fed if layer.pre_norm else layer.ffn_norm(after + fed))
+        out = layer.past(after) + fed
+        done.append(out if layer.pre_norm else layer.ffn_norm(out))
     return torch.cat(done)
 
 
@@ -84,8 +132,3 @@ def _portions(rows: Tensor) -> tuple[Tensor, ...]:
 def _check(layer: int, layers: int, what: int, many: int) -> None:
     if not (0 <= layer < layers and 0 <= what < many):
         raise IndexError(f"layer {layer + 1}, {what + 1}")
-
-
-def _own(weight: Tensor, encoder: Encoder, name: str) -> Tensor:
-    """A copy of a weight, unless it is one already."""
-    return weight.clone() if weight.data_ptr() == encoder.state_dict()[name].data_ptr() else weight

@@ -2,10 +2,13 @@
 
 import streamlit as st
 
+from encoder.changes import everything
 from encoder.errors import ModelError
 from encoder.figures import steps as figures
 from encoder.steps import TITLES, Place, Step
-from pages.shared import prose, state, tables, traces
+from encoder.trace import Trace
+from pages.shared import changing, prose, state, tables, traces
+from pages.shared.cards import guesses
 from pages.shared.columns import Column, columns, row
 
 ROUNDING = 1e-5  # a larger difference to the model's own numbers is none that rounding makes
@@ -25,7 +28,7 @@ def walked(column: Column) -> tuple[Step, ...]:
         else:
             read = column.is_read()
     try:
-        return traces.walk(column.side, Place(layer, head, reads, read, neuron))
+        return traces.walk(column.side, Place(layer, head, reads, read, neuron), changing.making(column))
     except ModelError as error:
         st.info(prose.plain(str(error)), icon=":material/info:")
         return ()
@@ -50,11 +53,21 @@ def show(column: Column, steps: tuple[Step, ...]) -> None:
         st.html(tables.facts(step.facts))
     if step.difference is not None:
         st.caption(checked(column, step.difference))
+    if changes := changing.making(column):
+        otherwise(column, traces.what_if(column.side, changes))
+
+
+def otherwise(column: Column, after: Trace) -> None:
+    """What the choices that were flipped do to the whole reading."""
+    st.caption("What is flipped does this to the reading, layer by layer:")
+    tables.consequences(column.read, after, column.side)
+    guesses(column)
+    guesses(column, after, everything(after))
 
 
 def checked(column: Column, difference: float) -> str:
     """How far the step's result is from the model's own: rounding, or else something is wrong and is said."""
-    whose = "our forward pass" if column.read.model.source == "from scratch" else "transformers"
+    whose = "our forward pass" if column.from_scratch else "transformers"
     if difference <= ROUNDING:
         close = prose.closeness(difference)
         return f":material/check: Computed anew, from these numbers and the weights: equals what {whose} did, {close}."
@@ -94,6 +107,7 @@ for column in columns():
 if steps := max((steps for _, steps in found), key=len, default=()):
     with bar:
         navigate(steps)
+        changing.flips([column for column, _ in found])
 for column, steps in found:
     if steps:
         with column:

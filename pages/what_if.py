@@ -1,35 +1,72 @@
-"""What if: heads switched off, and what that changes."""
+"""What if: words hidden or replaced, heads and neurons switched off, and what that changes."""
 
 import streamlit as st
 
-from encoder.changes import apart, strongest, turns
+from encoder.changes import apart, difference, mean_turn, sentence_similarity, strongest, turns
+from encoder.edits import Edit, Pairs, edited, pairs
 from encoder.errors import ModelError
+from encoder.figures import attention
 from encoder.figures import what_if as figures
-from pages.shared import prose, state, traces
+from encoder.trace import Trace
+from pages.shared import changing, prose, state, tables, traces
 from pages.shared.cards import guesses
-from pages.shared.columns import Column, columns, switch
+from pages.shared.columns import Column, columns, row, segments
 
-VIEWS = {"each": "Every head alone", "off": "Heads switched off"}
+VIEWS = {"change": "Change something", "each": "Every head alone"}
+OUTCOMES = {"hidden": "Hidden states", "attention": "Attention", "guesses": "Guesses"}
 MOST_TOKENS = 128  # for every head alone: the work grows with heads × layers × tokens, for BERT base to many seconds
 NAMED = 5  # heads that are told in words
 
 
-def heads_off(column: Column) -> None:
-    """Some heads switched off: how far hidden states turn, and what is guessed now."""
-    changes = column.heads_off()
-    after = traces.what_if(column.side, changes)
-    if not changes:
+def change(column: Column, edit: Edit) -> None:
+    """One column before and after what the learner changed."""
+    changes = changing.inside(column)
+    after = traces.what_if(column.side, changes, edit)
+    if not (changes or edit):
         close = prose.closeness(apart(column.read, after))
         st.caption(
-            "Nothing is off yet. Choose heads above; “Every head alone” shows which of them matter in this text. As it "
-            f"is, our encoder with this model’s weights computes the last hidden states that the model does, {close}."
+            "Nothing is changed yet. Click a word above, or switch heads off; “Every head alone” shows which of them "
+            f"matter in this text. As it is, our encoder with this model’s weights computes the last hidden states "
+            f"that the model does, {close}."
         )
         return
-    values = turns(column.read, after)
-    column.show(figures.turned(values, column.read.tokens.text, column.colour), "how far each token turns")
-    st.caption(f"The last hidden states have turned by {values[-1].mean():.3f} on average (1 − cosine).")
-    guesses(column)
-    guesses(column, changes)
+    matching = pairs(column.read.tokens, after.tokens, edited(state.get("text"), edit).moved)
+    turned = turns(column.read, after, matching)
+    st.caption(
+        f"The sentence’s cosine with before: {sentence_similarity(column.read, after):.3f}. Its tokens have turned by "
+        f"{mean_turn(turned):.3f} on average."
+    )
+    outcome = state.get("outcome")
+    if outcome == "hidden":
+        column.show(figures.turned(turned, column.read.tokens.text, column.colour), "how far each token turns")
+    elif outcome == "attention":
+        maps(column, after, matching)
+    else:
+        guesses(column)
+        guesses(column, after, matching)
+        if (nats := traces.moved(column.side, after, matching)) is not None:
+            st.caption(
+                f"The guess behind the first [MASK] of both texts has moved by {nats:.3f} nats (KL; 0: not at all)."
+            )
+        if traces.guesses(column.side, after) is None:
+            st.info("Nothing is hidden: click a word above and put [MASK] in its place.", icon=":material/edit:")
+
+
+def maps(column: Column, after: Trace, matching: Pairs) -> None:
+    """One head's attention before, after, and the difference."""
+    most = max(len(column.read.tokens), len(after.tokens))
+    if most > attention.MOST_TOKENS:
+        st.info(f"These maps hold {attention.MOST_TOKENS} tokens; here are {most}.", icon=":material/straighten:")
+        return
+    layer, head = column.layer_and_head()
+    before, now = (read.layers[layer].attention[head] for read in (column.read, after))
+    drawn = attention.before_and_after(
+        attention.Panel("Before", before, column.read.tokens.text),
+        attention.Panel("After", now, after.tokens.text),
+        difference(before, now, matching),
+        column.colour,
+    )
+    column.show(drawn, f"attention of head {head + 1} of layer {layer + 1} before, after, and the difference")
 
 
 def each_head(column: Column) -> None:
@@ -52,14 +89,22 @@ def each_head(column: Column) -> None:
     if found.divergence is not None:
         st.caption("How far the guess behind the first [MASK] moves without this head, in nats.")
         column.show(figures.ranking(found.divergence, column.colour, "nats"), "change of the guess without each head")
+    tables.ablation(found, column.side)
 
 
-prose.title("What if", "Switch heads off and see what they were good for in this text.", "what_if")
-switch("what_if_view", VIEWS)
-show = heads_off if state.get("what_if_view") == "off" else each_head
+prose.title("What if", "Change the text or the model and see what it did.", "what_if")
+changing_something = state.get("what_if_view") == "change"
+with row():
+    segments("what_if_view", "Picture", VIEWS)
+    if changing_something:
+        segments("outcome", "What to look at", OUTCOMES)
+edit = changing.edit() if changing_something else Edit()
 for column in columns():
     with column:
         try:
-            show(column)
+            if changing_something:
+                change(column, edit)
+            else:
+                each_head(column)
         except ModelError as error:
             st.info(prose.plain(str(error)), icon=":material/info:")

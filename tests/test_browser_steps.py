@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import expect
 
-from tests.screen import HEAT, chart, pick, settle
+from tests.screen import HEAT, arrive, chart, pick, settle, unfold
 
 pytestmark = pytest.mark.browser
 
@@ -56,17 +56,23 @@ def test_hovering_a_cell_says_the_number_of_the_trace(visitor, minilm):
     expect(hover).to_contain_text(f"{layer.key[1, 5, 4]:.5g}".replace("-", "−"))
 
 
-def test_heads_are_switched_off_and_on_again_with_a_click(visitor, scratch):
-    page = visitor().open("/what-if", text=TEXT, what_if_view="off")
+def test_a_flipped_choice_changes_the_side_from_scratch_only(visitor):
+    page = visitor().open("/inside-a-layer", text=TEXT, step="softmax")
     settle(page)
-    expect(page.get_by_text("Nothing is off yet").first).to_be_visible()
-    pick(page, "off").get_by_role("combobox").click()
-    page.get_by_role("option", name="layer 1, head 2", exact=True).click()
-    expect(chart(page, "a", 1).locator(HEAT)).to_have_count(1)
+    page.get_by_role("button", name="Flip a choice").click()
+    unfold(pick(page, "flip_norm"))
+    page.get_by_role("option", name="none (second article)").click()
+    arrive(page, flip_norm="none")
+    expect(page.get_by_role("button", name="Flip a choice (1 flipped)")).to_be_visible()
+    expect(page.get_by_test_id("stDataFrame")).to_have_count(3)  # two softmaxes, and what the flip does on the left
+    expect(page.get_by_text("Computed anew", exact=False)).to_have_count(2)
+
+
+@pytest.mark.parametrize("query", [{"limit": "512", "text": "word " * 600}, {"pair": "It was tired."}, {"text": "cat"}])
+def test_long_paired_and_short_texts_can_be_followed(visitor, query):
+    page = visitor().open("/inside-a-layer", **{"text": TEXT, "step": "context", "layer": "2", "token": "2", **query})
     settle(page)
-    page.keyboard.press("Escape")
-    assert "off=1.2" in page.url
-    pick(page, "off").get_by_role("button", name="Clear all").click()
-    expect(chart(page, "a", 1)).to_have_count(0)
-    settle(page)
-    assert "off=" not in page.url
+    for side in "ab":
+        expect(chart(page, side, 1).locator(HEAT)).to_have_count(1)
+    expect(page.get_by_text("Computed anew", exact=False)).to_have_count(2)
+    expect(page.get_by_text("this differs from", exact=False)).to_have_count(0)

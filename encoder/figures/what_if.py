@@ -2,16 +2,21 @@
 
 from collections.abc import Sequence
 
-from encoder.figures.style import Figure, across, colour_bar, heat, labels, picture, rgba
+import numpy as np
+
+from encoder.figures.style import Figure, across, colour_bar, heat, labels, picture, present_scale, rgba
 from encoder.trace import Array
 
 
 def turned(values: Array, tokens: Sequence[str], colour: str) -> Figure:
-    """[layer, token] 1 − cosine between the same hidden states of two readings, the first layer at the bottom."""
+    """[layer, token] 1 − cosine between the same hidden states of two readings, the first layer at the bottom.
+
+    NaN, where a token is not in both, stays empty.
+    """
     names = [f"layer {number}" for number in range(1, len(values) + 1)]
     drawn = heat(
-        values, names, labels(tokens), [(0.0, rgba(colour, 0)), (1.0, rgba(colour, 1))],
-        (0, max(0.01, float(values.max()))), colorbar=colour_bar("1 − cosine"),
+        values, names, labels(tokens), present_scale(colour),
+        (0, float(np.nanmax(values, initial=0.01))), colorbar=colour_bar("1 − cosine"),
         hovertemplate="%{y}, %{x}<br>%{z:.4f}<extra></extra>",
     )  # fmt: skip
     return picture([drawn], height=max(240, 110 + 30 * len(names)), xaxis=across())

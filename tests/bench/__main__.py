@@ -7,12 +7,25 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 
-from tests.bench import checkpoint, crowd, engine, explorer, first_visit, learning, lesson, memory, pretrain, turns
+from tests.bench import (
+    checkpoint,
+    crowd,
+    engine,
+    explorer,
+    first_visit,
+    inside,
+    learning,
+    lesson,
+    memory,
+    pretrain,
+    turns,
+)
 from tests.bench.report import FILE, Row, summary, table, write
 from tests.server import ROOT
 
 GROUPS: dict[str, Callable[[], Iterator[Row]]] = {
     "engine": engine.rows,
+    "inside": inside.rows,
     "turns": turns.rows,
     "explorer": explorer.rows,
     "crowd": crowd.rows,
