@@ -37,6 +37,7 @@ class LayerWeights:
     contract: Affine  # [ffn, model]
     attention_norm: Norm | None
     ffn_norm: Norm | None
+    residuals: bool  # whether what comes in is added to what comes out
     pre_norm: bool  # whether the norms stand before attention and feed-forward instead of after the sums
     activation: str  # "gelu" or "relu"
     embedding_norm: Norm | None

@@ -57,6 +57,12 @@ def roles(trace: Trace, found: dict[str, Array] | None = None) -> tuple[tuple[st
     return tuple(map(tuple, names.tolist()))
 
 
+def repeats(tokens: Tokens) -> bool:
+    """Whether any word comes twice."""
+    names = _names(tokens)
+    return len(set(names)) < len(names)
+
+
 def _attention(trace: Trace) -> Array:
     """[layer, head, query, key] of all layers."""
     return np.stack([layer.attention for layer in trace.layers])

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from encoder.errors import ModelError
+from encoder.jobs import Job
 
 ANSWER_SECONDS = 8  # how long the Hub may take to say what a repository holds
 STEP = 256 * 1024  # bytes: the library's own 10 MB would let a school's line look stuck for half a minute
@@ -31,28 +32,18 @@ log = logging.getLogger(__name__)
 Answer = TypeVar("Answer")
 
 
-class Download:
+class Download(Job):
     """One download of one repository, shared by everybody who asked for it; any thread may read it.
 
     received, total: bytes, total 0 while unknown. At the end either `folder` is set, or `error` is: one plain sentence.
     """
 
     def __init__(self, repo: str) -> None:
+        super().__init__()
         self.repo = repo
         self.received = 0
         self.total = 0
-        self.error: str | None = None
         self.folder: Path | None = None
-        self._over = threading.Event()
-
-    @property
-    def finished(self) -> bool:
-        """Whether it is over, well or not."""
-        return self._over.is_set()
-
-    def join(self, seconds: float | None = None) -> None:
-        """Wait until it is over, but no longer than that."""
-        self._over.wait(seconds)
 
 
 _downloads: dict[str, Download] = {}
@@ -98,7 +89,7 @@ def _run(download: Download) -> None:
         log.info("download of %s failed", download.repo, exc_info=True)
         download.error = _sentence(trouble, download)
     finally:
-        download._over.set()
+        download.end()
 
 
 def _fetch(download: Download) -> Path:

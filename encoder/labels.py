@@ -1,5 +1,8 @@
 """Tokens as people see them: every character visible, none of them able to rearrange its neighbours."""
 
+from collections import Counter
+from collections.abc import Iterable
+
 LONGEST = 24  # characters of a token on an axis or a chip; a 5,000-letter word would push everything else away
 JOINERS = "\u200c\u200d"  # invisible, but emoji and several scripts are spelt with them
 
@@ -8,6 +11,16 @@ def visible(token: str, longest: int = LONGEST) -> str:
     """The token with a sign for every character that has no picture (␀, ␊, U+202E), its middle cut if it is long."""
     text = "".join(map(_sign, token))
     return text if len(text) <= longest else text[: longest - 8] + "…" + text[-7:]
+
+
+def apart(names: Iterable[str]) -> list[str]:
+    """The same names, each its own: invisible spaces keep the second of two equal ones apart."""
+    seen: Counter[str] = Counter()
+    found = []
+    for name in names:
+        found.append(name + "\u200b" * seen[name])
+        seen[name] += 1
+    return found
 
 
 def _sign(character: str) -> str:

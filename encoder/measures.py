@@ -95,9 +95,76 @@ def cosine(vectors: Array) -> Array:
 
 
 def mean_cosine(hidden: Array) -> float:
-    """Mean cosine between different tokens of [token, model] (Ethayarajh 2019, anisotropy); 1 for a single token."""
+    """Mean cosine between different rows of [token, model]; 1 for a single one.
+
+    Of many tokens it is the anisotropy of a layer, of one word in several sentences its self-similarity (Ethayarajh
+    2019, §3.3).
+    """
     tokens = len(hidden)
-    return float((cosine(hidden).sum() - tokens) / (tokens * (tokens - 1))) if tokens > 1 else 1.0
+    if tokens < 2:
+        return 1.0
+    wide = hidden.astype(np.float64)
+    size = np.linalg.norm(wide, axis=-1, keepdims=True)
+    unit = wide / np.where(size > 0, size, 1)
+    # ‖Σu‖² is the sum of all cosines: thousands of tokens need no matrix of all their pairs.
+    return float(((unit.sum(0) ** 2).sum() - (unit**2).sum()) / (tokens * (tokens - 1)))
+
+
+def cka(one: Array, other: Array) -> float:
+    """Linear centred kernel alignment of two [token, model]: 1 alike up to rotation and scale (Kornblith et al. 2019).
+
+    The same tokens in both, many more of them than channels. 0 where one of them never changes.
+    """
+    return float(cka_table([one], [other])[0, 0])
+
+
+def cka_table(ones: Sequence[Array], others: Sequence[Array] | None = None) -> Array:
+    """[one, other] the same of every two of several [token, model]; of `ones` among themselves by default."""
+    x = [_centred(each) for each in ones]
+    y = x if others is None else [_centred(each) for each in others]
+    length_x = [np.linalg.norm(each.T @ each) for each in x]
+    length_y = length_x if others is None else [np.linalg.norm(each.T @ each) for each in y]
+    table = np.zeros((len(x), len(y)))
+    for row in range(len(x)):
+        for column in range(len(y)):
+            if others is None and column < row:
+                table[row, column] = table[column, row]
+            elif (size := length_x[row] * length_y[column]) > 0:
+                table[row, column] = min(1.0, float(np.linalg.norm(y[column].T @ x[row]) ** 2 / size))
+    return table
+
+
+def residual_mix(
+    attention: Array, value: Array, output: Array, hidden: Array, gamma: Array | None = None
+) -> Array:  # fmt: skip
+    """[token] share of the attention block's output that comes from other tokens, by length (Kobayashi et al. 2021).
+
+    attention: [head, query, key]; value: [head, key, head_dim]; output: [head, head_dim, model], W_O; hidden: [token,
+    model] what goes past the block; gamma: [model] of a norm after the sum, whose division cancels out. The output's
+    bias and β belong to no token. 0 where attention is the identity.
+    """
+    given = value @ output  # [head, key, model], what each token would give
+    own = (np.diagonal(attention, 0, -2, -1)[..., None] * given).sum(0)
+    others = (attention @ given).sum(0) - own
+    kept = hidden + own
+    if gamma is not None:
+        others, kept = ((each - each.mean(-1, keepdims=True)) * gamma for each in (others, kept))
+    mixed, past = np.linalg.norm(others, axis=-1), np.linalg.norm(kept, axis=-1)
+    return mixed / np.where(mixed + past > 0, mixed + past, 1)
+
+
+def correlations(values: Array, others: Array) -> Array:
+    """[neuron] Pearson's r of [word] with each column of [word, neuron]; 0 where one of them never changes."""
+    x, y = _centred(values), _centred(others)
+    size = np.linalg.norm(x) * np.linalg.norm(y, axis=0)
+    return np.clip((x @ y) / np.where(size > 0, size, 1), -1, 1)
+
+
+def _centred(values: Array) -> Array:
+    """[token, …] less its mean; a column that never changes is exactly 0, though rounding would leave something."""
+    wide = values.astype(np.float32)
+    centred = wide - wide.mean(0)
+    return np.where(abs(centred).max(0) > 1e-6 * abs(wide).max(0), centred, 0)
 
 
 def turn(before: Array, after: Array) -> Array:

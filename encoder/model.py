@@ -28,10 +28,11 @@ class EncoderConfig:
     ffn_width: int = 512  # 4 × width, as in the paper
     positions: int = 512  # the longest text, in tokens
     segments: int = 2  # first and second sentence; 0 for no segment embedding
-    position: Literal["learned", "sinusoidal"] = "learned"
+    position: Literal["learned", "sinusoidal", "none"] = "learned"
     embedding_norm: bool = True
     norm: Literal["post", "pre", "none"] = "post"  # after the sum as in BERT, before the block, or nowhere
     final_norm: bool = False  # one more norm on top, as pre-norm encoders have
+    residuals: bool = True  # False: nothing goes past attention and feed-forward, to see what residuals are for
     activation: Literal["gelu", "relu"] = "gelu"
     score_scale: Literal["sqrt_head_dim", "sqrt_width", "none"] = "sqrt_head_dim"  # what scores are divided by
     shared_projections: bool = False  # True: one head_dim × head_dim matrix for all heads instead of one per head
@@ -112,8 +113,10 @@ class Embeddings(nn.Module):
         self.segment = nn.Embedding(config.segments, config.width) if config.segments else None
         self.norm = nn.LayerNorm(config.width, config.norm_eps) if config.embedding_norm else nn.Identity()
         self.dropout = nn.Dropout(config.dropout)
-        if config.position == "sinusoidal":
-            self.position.weight = nn.Parameter(sinusoids(config.positions, config.width), requires_grad=False)
+        if config.position != "learned":
+            fixed = sinusoids(config.positions, config.width)
+            fixed = fixed if config.position == "sinusoidal" else torch.zeros_like(fixed)
+            self.position.weight = nn.Parameter(fixed, requires_grad=False)
 
     def look_up(self, ids: Tensor, segment: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         """The three vectors of every token, each broadcastable to [batch, token, model]."""
@@ -208,30 +211,35 @@ class Layer(nn.Module):
         self.ffn_norm = self._norm(config)
         self.dropout = nn.Dropout(config.dropout)
         self.pre_norm = config.norm == "pre"
+        self.residuals = config.residuals
 
     @staticmethod
     def _norm(config: EncoderConfig) -> nn.Module:
         return nn.Identity() if config.norm == "none" else nn.LayerNorm(config.width, config.norm_eps)
 
+    def past(self, hidden: Tensor) -> Tensor:
+        """What goes past a block, to be added to what comes out of it: the hidden state as it came in."""
+        return hidden if self.residuals else torch.zeros_like(hidden)
+
     def forward(self, hidden: Tensor, mask: Tensor | None = None) -> Tensor:
         if self.pre_norm:
-            hidden = hidden + self.dropout(self.attention(self.attention_norm(hidden), mask))
-            return hidden + self.dropout(self.feed_forward(self.ffn_norm(hidden)))
-        hidden = self.attention_norm(hidden + self.dropout(self.attention(hidden, mask)))
-        return self.ffn_norm(hidden + self.dropout(self.feed_forward(hidden)))
+            hidden = self.past(hidden) + self.dropout(self.attention(self.attention_norm(hidden), mask))
+            return self.past(hidden) + self.dropout(self.feed_forward(self.ffn_norm(hidden)))
+        hidden = self.attention_norm(self.past(hidden) + self.dropout(self.attention(hidden, mask)))
+        return self.ffn_norm(self.past(hidden) + self.dropout(self.feed_forward(hidden)))
 
     def trace(self, hidden: Tensor, mask: Tensor | None = None) -> LayerStates:
         """The same without dropout: a trace shows how the encoder reads, not how it trains."""
         if self.pre_norm:
             attended = self.attention.trace(self.attention_norm(hidden), mask)
-            after_attention = hidden + attended["attention_output"]
+            after_attention = self.past(hidden) + attended["attention_output"]
             fed = self.feed_forward.trace(self.ffn_norm(after_attention))
-            output = after_attention + fed["ffn_output"]
+            output = self.past(after_attention) + fed["ffn_output"]
         else:
             attended = self.attention.trace(hidden, mask)
-            after_attention = self.attention_norm(hidden + attended["attention_output"])
+            after_attention = self.attention_norm(self.past(hidden) + attended["attention_output"])
             fed = self.feed_forward.trace(after_attention)
-            output = self.ffn_norm(after_attention + fed["ffn_output"])
+            output = self.ffn_norm(self.past(after_attention) + fed["ffn_output"])
         return LayerStates(**attended, after_attention=after_attention, **fed, hidden=output)
 
 

@@ -26,6 +26,7 @@ from encoder.bert import clothe, load_bert, prediction_head, take_apart, walk
 from encoder.catalogue import Entry, catalogue, minilm_folder
 from encoder.changes import Ablation, Changes
 from encoder.devices import accelerator, free_memory, is_out_of_memory, synchronize, threads
+from encoder.edits import Pairs
 from encoder.errors import ModelError
 from encoder.formulas import LayerWeights
 from encoder.model import PRESETS, EmbeddingStates, Encoder, LayerStates
@@ -43,6 +44,8 @@ BUILDING = threading.Lock()
 # Bytes. An array that torch made keeps its tensor, and the garbage collector, which Streamlit calls after every turn,
 # visits each one: the 240 readings of a class are 16,000 and take it 10 ms. Copies of the small ones take none.
 SMALL = 2**18
+UNUSED, RESERVED = re.compile(r"\[unused\d+\]"), 1_000  # what BERT's vocabulary keeps free, and how many of them
+ITSELF = 1 - 1e-6  # a cosine beyond it is with the same vector
 SEED = 2017  # of the untrained encoders, so that everybody in the room sees the same numbers
 
 Walk = Callable[[Tensor, Tensor], tuple[EmbeddingStates, Iterable[LayerStates]]]  # (ids, segment), each [batch, token]
@@ -106,8 +109,8 @@ class Model:
         """The model with those changes, computed by our Encoder on the CPU. Raises ModelError as `weights` does."""
         encoder = changed(self._ours(), changes)
         return Model(
-            self.card, self._tokenizer, self.positions, self._scale, (Reader("cpu", encoder.trace),), self._head,
-            lambda: encoder,
+            self.card, self._tokenizer, self.positions, encoder.config.scale, (Reader("cpu", encoder.trace),),
+            self._head, lambda: encoder,
         )  # fmt: skip
 
     @torch.inference_mode()
@@ -120,15 +123,45 @@ class Model:
         places = [place for place, token in enumerate(tokens.text) if token == self._tokenizer.mask]
         if self._head is None or not places:
             return Ablation(_closed(change), None)
-        before = self._head.logits(as_it_is[places[:1]]).log_softmax(-1)  # [1, choice]
-        after = self._head.logits(off[:, :, places[0]].flatten(0, 1)).log_softmax(-1)  # [layer · head, choice]
-        divergence = (before.exp() * (before - after)).sum(-1).view_as(change)
-        return Ablation(_closed(change), _closed(divergence))
+        before = self._head.logits(as_it_is[places[:1]])  # [1, choice]
+        after = self._head.logits(off[:, :, places[0]].flatten(0, 1))  # [layer · head, choice]
+        return Ablation(_closed(change), _closed(_divergence(before, after).view_as(change)))
+
+    @torch.inference_mode()
+    def moved(self, before: Trace, after: Trace, pairs: Pairs) -> float | None:
+        """How far the guess behind a [MASK] has moved from one reading to another, KL in nats.
+
+        The first [MASK] that both have, by which token is which; None where there is none, or no prediction head.
+        """
+        hidden = set(self.hidden_places(before)), set(self.hidden_places(after))
+        both = [(one, other) for one, other in zip(*pairs, strict=True) if one in hidden[0] and other in hidden[1]]
+        if self._head is None or not both:
+            return None
+        states = (
+            torch.from_numpy(read.layers[-1].hidden[[place]])
+            for read, place in zip((before, after), both[0], strict=True)
+        )
+        return float(_divergence(*map(self._head.logits, states)))
 
     def _ours(self) -> Encoder:
         if self._encoder is None:
             raise ModelError(f"{self.card.name} cannot be followed step by step, nor changed.")
         return self._encoder()
+
+    @torch.inference_mode()
+    def neighbours(self, trace: Trace, place: int, count: int = 10) -> tuple[tuple[str, float], ...]:
+        """The vocabulary's tokens whose own vectors are nearest to that of a token read, and their cosines with it.
+
+        Itself not among them, nor pieces that stand for nothing. Raises ModelError as `weights` does.
+        """
+        table = self._ours().embeddings.token.weight  # [vocabulary, model]
+        vector = torch.from_numpy(trace.embedding.token[[place]])[0]
+        size = torch.linalg.vector_norm(table, dim=1) * torch.linalg.vector_norm(vector)
+        cosines = (table @ vector) / size.clamp(min=torch.finfo(size.dtype).tiny)
+        cosines[cosines > ITSELF] = -1
+        order = cosines.topk(min(len(table), count + RESERVED)).indices.tolist()
+        named = ((self._tokenizer.shown(each), float(cosines[each])) for each in order)
+        return tuple((name, cosine) for name, cosine in named if name and not UNUSED.fullmatch(name))[:count]
 
     def hidden_places(self, trace: Trace) -> list[int]:
         """Where a reading has [MASK], or what this model calls it."""
@@ -302,6 +335,12 @@ def _check_sha256(entry: Entry, weights: Path) -> None:
 
 def _parameters(network: nn.Module) -> int:
     return sum(parameter.numel() for parameter in network.parameters())
+
+
+def _divergence(before: Tensor, after: Tensor) -> Tensor:
+    """[place] KL in nats of what is guessed after from what was before, both [place, choice] logits."""
+    one, other = before.log_softmax(-1), after.log_softmax(-1)
+    return (one.exp() * (one - other)).sum(-1)
 
 
 def _closed(tensor: Tensor) -> np.ndarray:

@@ -8,21 +8,26 @@ from typing import Literal
 import numpy as np
 
 from encoder import heads, measures
+from encoder.formulas import LayerWeights
 from encoder.maps import hidden_states
 from encoder.trace import Array, Trace
 
 
 @dataclass(frozen=True)
 class Quantity:
-    """`of(trace)` is [layer, token] or [layer, head]; the first row is the embedding where `from_embedding` says so."""
+    """`of(trace)` is [layer, token] or [layer, head]; the first row is the embedding where `from_embedding` says so.
+
+    What happens `inside` a layer needs its weights too, and the tokens as they were read: `of(trace, model.weights)`.
+    """
 
     label: str
     meaning: str
     across: Literal["token", "head"]
     unit: str
-    of: Callable[[Trace], Array]
+    of: Callable[..., Array]
     from_embedding: bool = False
     top: float | None = None  # the largest possible value, where there is one
+    inside: bool = False
 
 
 def _size(trace: Trace) -> Array:
@@ -49,6 +54,18 @@ def _silent(trace: Trace) -> Array:
     return np.stack([measures.silent(layer.neurons).mean(-1) for layer in trace.layers])
 
 
+def _mix(trace: Trace, weights: Callable[[int], LayerWeights]) -> Array:
+    return np.stack([_mix_of(trace, number, weights(number)) for number in range(len(trace.layers))])
+
+
+def _mix_of(trace: Trace, number: int, weights: LayerWeights) -> Array:
+    layer, heads = trace.layers[number], trace.model.heads
+    output = weights.output.weight.reshape(heads, -1, trace.model.width)
+    norm = None if weights.pre_norm else weights.attention_norm
+    past = hidden_states(trace)[number] * np.float32(weights.residuals)
+    return measures.residual_mix(layer.attention, layer.value, output, past, norm.gamma if norm else None)
+
+
 QUANTITIES: dict[str, Quantity] = {
     "size": Quantity(
         "Size of hidden states", "The length of each token's vector.", "token", "length", _size, from_embedding=True
@@ -67,6 +84,11 @@ QUANTITIES: dict[str, Quantity] = {
     ),
     "silent": Quantity(
         "Silent neurons", "The share of neurons that say nothing about a token.", "token", "share", _silent, top=1.0,
+    ),
+    "mix": Quantity(
+        "Mixing by attention",
+        "How much of what attention and its residual hand on is from other tokens, by length.",
+        "token", "share", _mix, top=1.0, inside=True,
     ),
     "entropy": Quantity(
         "Spread of attention", "The entropy of each head's attention: 0 for one token only, 1 for all tokens alike.",

@@ -21,6 +21,7 @@ def weights_of(encoder: Encoder, layer: int) -> LayerWeights:
         contract=_affine(feed_forward.contract),
         attention_norm=_norm(parts.attention_norm),
         ffn_norm=_norm(parts.ffn_norm),
+        residuals=parts.residuals,
         pre_norm=parts.pre_norm,
         activation=encoder.config.activation,
         embedding_norm=_norm(encoder.embeddings.norm),

@@ -2,28 +2,36 @@
 
 import streamlit as st
 
+from encoder import heads
 from encoder.figures import attention as figures
-from pages.shared import bertviz, explorer, prose, state
-from pages.shared.columns import Column, columns, switch
+from encoder.figures import heads as figures_of_heads
+from encoder.figures.heads import Roles
+from encoder.trace import Array
+from pages.shared import bertviz, explorer, prose, state, surveys, tables
+from pages.shared.columns import Column, columns, segments, switch
 
 VIEWS = {
     "all": "All heads",
     "maps": "Heat maps",
+    "roles": "Roles",
+    "three": "Three readings",
     "head": "BertViz heads",
     "model": "BertViz model",
     "neuron": "BertViz neurons",
 }
+
+BASES = {"text": "This text", "corpus": "Example sentences"}
+TOO_LONG = (
+    "Heat maps hold {most} tokens, and this text has {tokens}. “All heads” shows longer ones; "
+    "a smaller limit in the sidebar shortens this one."
+)
 
 
 def heat_maps(column: Column) -> None:
     """All heads of one layer, and one of them large."""
     tokens = column.trace.tokens.text
     if len(tokens) > figures.MOST_TOKENS:
-        st.info(
-            f"Heat maps hold {figures.MOST_TOKENS} tokens, and this text has {len(tokens)}. “All heads” shows longer "
-            "ones; a smaller limit in the sidebar shortens this one.",
-            icon=":material/straighten:",
-        )
+        st.info(TOO_LONG.format(most=figures.MOST_TOKENS, tokens=len(tokens)), icon=":material/straighten:")
         return
     layer, head = column.layer_and_head()
     attention = column.trace.layers[layer].attention
@@ -36,12 +44,47 @@ def heat_maps(column: Column) -> None:
     )
 
 
+def roles(column: Column) -> None:
+    """What each head mostly does, in this text or over the example corpus."""
+    if state.get("basis") == "corpus":
+        if (found := surveys.of(column)) is None:
+            return
+        st.caption(f"What each head does most often in the {found.sentences} example sentences.")
+        show_roles(column, *found.usual_roles(), dict(zip(heads.MEASURES, found.measures, strict=True)))
+    else:
+        measured = heads.measured(column.read)
+        st.caption("What each head does in this text. In another text it may do something else.")
+        show_roles(column, heads.roles(column.read, measured), None, measured)
+
+
+def show_roles(column: Column, roles: Roles, shares: Array | None, measured: dict[str, Array]) -> None:
+    """A map and a table of what all heads do."""
+    column.show(figures_of_heads.role_map(roles, shares), "what each head mostly does, a row a layer")
+    st.caption(figures_of_heads.legend(roles))
+    tables.roles(roles, shares, measured, column.side)
+
+
+def three_readings(column: Column) -> None:
+    """One head's weights, what they bring by length, and what the layers together let through."""
+    read = column.read
+    if len(read.tokens) > figures.MOST_TOKENS:
+        st.info(TOO_LONG.format(most=figures.MOST_TOKENS, tokens=len(read.tokens)), icon=":material/straighten:")
+        return
+    layer, head = column.layer_and_head()
+    column.show(
+        figures.three_readings(read, layer, head, column.colour),
+        f"head {head + 1} of layer {layer + 1}: raw weights, norm-weighted, and rollout up to this layer",
+    )
+
+
 def bertviz_view(column: Column, view: str) -> None:
     """One of BertViz's own pictures."""
     layer, head = column.layer_and_head() if view != "model" else (0, 0)
     # The neuron view computes attention from queries and keys, which holds for the tokens that were read only.
     bertviz.show(view, column.read if view == "neuron" else column.trace, layer, head)
 
+
+PICTURES = {"maps": heat_maps, "roles": roles, "three": three_readings}
 
 prose.title(
     "Attention", "In every head, each token decides anew which tokens it reads, and how much of each.", "attention"
@@ -52,10 +95,14 @@ if view != "all":
     explorer.leave()
 if view == "all":
     explorer.show(list(columns()))
-elif view == "maps":
+elif view in PICTURES:
+    if view == "roles":
+        segments("basis", "What it holds for", BASES)
     for column in columns():
         with column:
-            heat_maps(column)
+            PICTURES[view](column)
+    if view == "three":
+        prose.paragraph("not_an_explanation")
 else:
     prose.more("How to read BertViz", "bertviz")
     for column in columns():

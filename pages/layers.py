@@ -1,11 +1,15 @@
 """Layers: one quantity followed through the whole stack."""
 
+from collections.abc import Sequence
+
 import streamlit as st
 
+from encoder.errors import ModelError
 from encoder.figures import layers as figures
 from encoder.quantities import QUANTITIES
+from encoder.trace import Array
 from pages.shared import prose, state, traces
-from pages.shared.columns import columns, draw, switch
+from pages.shared.columns import Column, columns, draw, switch
 
 LABELS = {name: quantity.label for name, quantity in QUANTITIES.items()}
 
@@ -15,20 +19,25 @@ state.mirror(st.selectbox, "quantity", "Quantity", options=list(LABELS), format_
 quantity = QUANTITIES[state.get("quantity")]
 st.caption(quantity.meaning)
 
-by_token = quantity.across == "token"
-
-found = [(column, quantity.of(column.trace if by_token else column.read)) for column in columns()]
+found: list[tuple[Column, Sequence[str], Array]] = []
+for column in columns():
+    shown = column.trace if quantity.across == "token" and not quantity.inside else column.read
+    try:
+        found.append((column, shown.tokens.text, traces.quantity(column.side, quantity, shown)))
+    except ModelError as error:
+        with column:
+            st.info(prose.plain(str(error)), icon=":material/info:")
 if found:
-    limits = figures.reach([values for _, values in found], quantity)
-    lines = {column.name: figures.mean_line(values, column.colour, quantity) for column, values in found}
-for column, values in found:
+    limits = figures.reach([values for _, _, values in found], quantity)
+    lines = {column.name: figures.mean_line(values, column.colour, quantity) for column, _, values in found}
+for column, texts, values in found:
     with column:
-        names = column.trace.tokens.text if by_token else figures.head_names(values.shape[1])
+        names = texts if quantity.across == "token" else figures.head_names(values.shape[1])
         picture = figures.quantity_map(values, names, column.colour, quantity, limits)
         column.show(picture, f"{quantity.label} through the layers")
 if found:
     draw(figures.compare(lines, quantity), f"{quantity.label}: the mean of each layer", "means")
-for column, _ in found:
+for column, *_ in found:
     if guessed := traces.guesses_by_layer(column.side):
         with column:
             st.caption("Behind [MASK], as if this layer were the last: the five likeliest words, the likeliest first.")

@@ -17,7 +17,7 @@ from streamlit.proto.WidgetStates_pb2 import WidgetState
 from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Block
 
-from encoder import packing
+from encoder import packing, survey
 from encoder.lesson import LessonConfig
 from encoder.workshop import Run
 from pages.shared import explorer, lessons, state
@@ -36,14 +36,19 @@ OPENINGS = [*((page, {}) for page in PAGES), ("attention", MAPS)]
 # Every picture that a page can draw: (page, address).
 VIEWS = [
     ("side_by_side", {}),
-    *(("embeddings", {"embedding_view": view}) for view in ("sum", "similarity", "path")),
+    *(
+        ("embeddings", {"embedding_view": view})
+        for view in ("sum", "similarity", "path", "nearest", "elsewhere", "corpus")
+    ),
     *(("embeddings", {"embedding_view": "map", "space": space}) for space in ("2d", "3d", "tsne")),
-    *(("attention", {"attention_view": view}) for view in ("all", "maps", "head", "model", "neuron")),
-    *(("feed_forward", {"neuron_view": view}) for view in ("before", "after")),
+    *(("attention", {"attention_view": view}) for view in ("all", "maps", "three", "head", "model", "neuron")),
+    *(("attention", {"attention_view": "roles", "basis": basis}) for basis in ("text", "corpus")),
+    *(("feed_forward", {"neuron_view": view}) for view in ("before", "after", "corpus")),
     *(("step_by_step", {"step": step}) for step in ("embedding", "score", "softmax", "context", "activation")),
-    ("what_if", {}),
-    ("what_if", {"what_if_view": "off", "off": "1.1-2.3", "off_b": "2.2"}),
-    *(("layers", {"quantity": quantity}) for quantity in ("alike", "entropy")),  # of tokens, and of heads
+    ("what_if", {"what_if_view": "each"}),
+    *(("what_if", {"outcome": outcome, "off": "1.1-2.3", "off_b": "2.2"}) for outcome in ("hidden", "attention")),
+    # Of tokens, of heads, and of tokens with the layer's weights.
+    *(("layers", {"quantity": quantity}) for quantity in ("alike", "entropy", "mix")),
 ]
 
 
@@ -86,7 +91,16 @@ def open_page(page: str, **address: str) -> AppTest:
     # page is the visitor's second, come to as by the browser's Back.
     app = start()
     app.query_params.update(address)
-    return back(app.switch_page(f"pages/{page}.py"))
+    app = back(app.switch_page(f"pages/{page}.py"))
+    return surveyed(app)
+
+
+def surveyed(app: AppTest) -> AppTest:
+    """The same once the example sentences have been read, where the page waits for them."""
+    under_way = [each for each in survey._surveys.values() if not each.finished]
+    for each in under_way:
+        each.join(SECONDS)
+    return app.run() if under_way else app
 
 
 def back(app: AppTest) -> AppTest:
@@ -98,7 +112,7 @@ def back(app: AppTest) -> AppTest:
 def go(app: AppTest, page: str) -> AppTest:
     """To another page by the navigation, which leaves the address empty."""
     app.query_params.clear()
-    return app.switch_page(f"pages/{page}.py").run()
+    return surveyed(app.switch_page(f"pages/{page}.py").run())
 
 
 def ask(app: AppTest, text: str) -> AppTest:

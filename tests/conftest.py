@@ -1,12 +1,23 @@
 """What several test files share."""
 
+import atexit
+import json
 import os
+import shutil
+import tempfile
+from pathlib import Path
 
 import pytest
 
 # Before any import of a library that would ask: no test needs the network.
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
+if "ENCODER_LENS_CORPUS" not in os.environ:  # workers and servers take it over: a few of the sentences, kept together
+    folder = Path(tempfile.mkdtemp(prefix="encoder-lens-tests-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    kinds = json.loads((Path(__file__).parents[1] / "assets/corpus.json").read_text(encoding="utf-8"))
+    (folder / "few.json").write_text(json.dumps({kind: texts[:6] for kind, texts in kinds.items()}), encoding="utf-8")
+    os.environ |= {"ENCODER_LENS_CORPUS": str(folder / "few.json"), "ENCODER_LENS_CACHE": str(folder)}
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ["OMP_NUM_THREADS"] = "1"  # the workers share the cores already; more threads would wait for each other
 

@@ -164,10 +164,19 @@ VIEWS = (
         "/token-embeddings",
         {"embedding_view": "path"},
         (Picture("path through the layers", DOTS, lambda trace: _tokens(trace) + trace.model.layers + 1),),
-        "Path of a token",
+        "Path",
     ),
+    View(
+        "/token-embeddings", {"embedding_view": "elsewhere"}, (Picture("cosines of the word", HEAT),), "Word elsewhere",
+    ),
+    View("/token-embeddings", {"embedding_view": "corpus"}, (Picture("CKA of every", HEAT),), "Example sentences"),
     View("/attention-heads", {}, (), "All heads", explorer=True),
     View("/attention-heads", {"attention_view": "maps"}, MAPS, "Heat maps"),
+    View("/attention-heads", {"attention_view": "roles"}, (Picture("what each head mostly does", HEAT),), "Roles"),
+    View(
+        "/attention-heads", {"attention_view": "three"}, (Picture("raw weights", HEAT, lambda trace: 3),),
+        "Three readings",
+    ),
     View(
         "/attention-heads", {"attention_view": "head"}, (), "BertViz heads",
         "#attention line", lambda trace: _heads(trace) * _tokens(trace) ** 2,
@@ -182,8 +191,13 @@ VIEWS = (
     ),
     View("/feed-forward", {}, NEURONS, "After the activation function"),
     View("/feed-forward", {"neuron_view": "before"}, NEURONS, "Before it"),
+    View(
+        "/feed-forward", {"neuron_view": "corpus"},
+        (Picture("share of silent neurons", BARS, lambda trace: trace.model.layers),), "Over the example sentences",
+    ),
     View("/inside-a-layer", {}, (Picture("vectors as coloured cells", HEAT),)),
-    View("/what-if", {}, (Picture("change without each head", HEAT),), "Every head alone"),
+    View("/what-if", {}, (Picture("how far each token turns", HEAT),), "Change something"),
+    View("/what-if", {"what_if_view": "each"}, (Picture("change without each head", HEAT),), "Every head alone"),
     View("/all-layers", {}, (Picture("through the layers", HEAT),)),
 )  # fmt: skip
 EXPLORER, ATTENTION = (view for view in VIEWS if view.explorer or view.pictures == MAPS)

@@ -9,6 +9,7 @@ from itertools import count
 
 import numpy as np
 
+from encoder.formulas import Affine, LayerWeights, Norm
 from encoder.trace import Array, EmbeddingTrace, LayerTrace, ModelCard, Tokens, Trace, read_only
 
 LAYERS, HEADS, WIDTH, FFN = 2, 3, 12, 20
@@ -70,6 +71,23 @@ def reading(*pieces: str, pair: tuple[str, ...] = (), activation=gelu, seed: int
             if isinstance(value, np.ndarray):
                 read_only(value)
     return trace
+
+
+def layer_weights(number: int) -> LayerWeights:
+    """Random matrices of a layer of BERT's kind."""
+    random = np.random.default_rng(100 + number)
+
+    def affine(*shape: int) -> Affine:
+        return Affine(random.normal(size=shape).astype(np.float32), random.normal(size=(*shape[:-2], shape[-1])))
+
+    def norm() -> Norm:
+        return Norm(random.normal(1, 0.2, WIDTH), random.normal(size=WIDTH), 1e-12)
+
+    return LayerWeights(
+        query=affine(HEADS, WIDTH, HEAD_DIM), key=affine(HEADS, WIDTH, HEAD_DIM), value=affine(HEADS, WIDTH, HEAD_DIM),
+        output=affine(WIDTH, WIDTH), expand=affine(WIDTH, FFN), contract=affine(FFN, WIDTH), attention_norm=norm(),
+        ffn_norm=norm(), residuals=True, pre_norm=False, activation="gelu", embedding_norm=norm(), final_norm=None,
+    )  # fmt: skip
 
 
 def tokens_of(pieces: tuple[str, ...], pair: tuple[str, ...] = ()) -> Tokens:

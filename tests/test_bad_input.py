@@ -213,7 +213,7 @@ def assert_only_text(app, *typed):
         assert text not in read
     ours = f"<script>{prose.asset('typing.js')}</script>"
     tags = re.findall(r"<[^>]*>", html(app).replace(ours, ""))
-    assert {re.match(r"</?\s*(\w+)", tag)[1] for tag in tags} <= {"div", "span", "bdi", "b", "img", "style"}
+    assert {re.match(r"</?\s*(\w+)", tag)[1] for tag in tags} <= {"div", "span", "bdi", "b", "img", "mark", "style"}
     assert not [tag for tag in tags if re.search(r"\bon\w+\s*=", tag)]
     for figure in charts(app).values():
         for text in _strings([figure["data"], figure["layout"].get("annotations", [])]):

@@ -19,8 +19,8 @@ from encoder import measures
 from encoder.heads import MEASURES, ROLES, roles
 from encoder.packing import codes, is_whole, message, pack, weights
 from encoder.views import origins, whole_words, without_special
+from pages.shared import choices
 from pages.shared import explorer as component
-from pages.shared import state
 from tests.screen import asked, explorer, labels, named, settle, type_text
 
 pytestmark = pytest.mark.browser
@@ -53,7 +53,7 @@ LENSES = (
     {"over": "one", "hide": False, "renorm": False, "top": 100, "part": "all", "words": False, "weights": "rollout"},
     {"words": True, "hide": True},
 )
-CHOICE = {**{name: state.CHOICES[name].default for name in component.CHOICES}, "turn": 1, "report": 0}
+CHOICE = {**{name: choices.CHOICES[name].default for name in component.CHOICES}, "turn": 1, "report": 0}
 USUAL = {"weights": "raw", "over": "one", "part": "all", "words": False, "hide": False, "renorm": False, "top": 100}
 
 WORDS = ("The", "dendrochronologist", "sat", "down.")

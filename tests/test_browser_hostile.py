@@ -83,7 +83,7 @@ def test_hostile_tokens_and_model_names_are_shown_as_text_on_every_view(visitor,
             expect(page.locator(".tokens").first.locator(".token")).to_have_text(labels(trace))
         elif view.explorer:
             _expect_explorer_says(page, trace)
-        elif view.path == "/attention-heads" and not view.frame:
+        elif view.query.get("attention_view") == "maps":
             expect_ticks(chart(page, "a", 2), "x", labels(trace))
             expect_ticks(chart(page, "b", 2), "y", labels(trace))
         elif view.frame and view.query["attention_view"] != "model":  # that one's tokens appear with a click

@@ -18,7 +18,7 @@ from encoder.labels import visible
 from encoder.maps import Places, places
 from encoder.quantities import QUANTITIES
 from encoder.steps import Bend, Strip
-from tests.synthetic import FFN, HEADS, HOSTILE, LAYERS, WIDTH, reading, relu
+from tests.synthetic import FFN, HEADS, HOSTILE, LAYERS, WIDTH, layer_weights, reading, relu
 from tests.synthetic import attention as random_attention
 
 TRACE = reading()
@@ -323,7 +323,7 @@ def test_one_scale_fits_all_models_so_that_colours_compare():
 @pytest.mark.parametrize("name", QUANTITIES)
 def test_a_quantity_is_drawn_with_a_row_a_layer(name):
     quantity = QUANTITIES[name]
-    values = quantity.of(TRACE)
+    values = quantity.of(TRACE, layer_weights) if quantity.inside else quantity.of(TRACE)
     columns = TOKENS if quantity.across == "token" else layers.head_names(HEADS)
     figure = layers.quantity_map(values, columns, LEFT, quantity, layers.reach([values], quantity))
     heat = figure.data[0]

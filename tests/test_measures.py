@@ -243,6 +243,187 @@ def test_mean_cosine_does_not_depend_on_lengths_or_on_a_rotation():
     assert measures.mean_cosine(hidden @ rotation) == pytest.approx(expected)
 
 
+def test_mean_cosine_is_the_mean_over_every_two_rows():
+    hidden = np.random.default_rng(5).normal(size=(5, 12))
+    hidden[2] = 0
+    pairs = [(hidden[one], hidden[other]) for one in range(5) for other in range(5) if one != other]
+    cosines = [a @ b / np.sqrt((a @ a) * (b @ b)) if a.any() and b.any() else 0 for a, b in pairs]
+    assert measures.mean_cosine(hidden) == pytest.approx(np.mean(cosines))
+
+
+def test_mean_cosine_takes_zero_vectors_for_alike_to_nothing():
+    assert measures.mean_cosine(np.zeros((5, 12))) == 0
+    assert measures.mean_cosine(np.array([[0.0, 0], [3, 4], [6, 8]])) == pytest.approx(2 / 6)
+    assert measures.mean_cosine(np.zeros((1, 12))) == 1
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_mean_cosine_needs_no_matrix_of_all_pairs(dtype):
+    random, many = np.random.default_rng(6), 50_000  # 20 GB of pairs
+    alike = np.tile(random.normal(size=12), (many, 1)).astype(dtype)
+    assert measures.mean_cosine(alike) == pytest.approx(1, abs=1e-9)
+    alike[::2] *= -1
+    assert measures.mean_cosine(alike) == pytest.approx(-1 / (many - 1), abs=1e-9)
+    assert abs(measures.mean_cosine(random.normal(size=(many, 12)).astype(dtype))) < 1e-3
+
+
+def two_layers(seed=0):
+    """[token, 12] and [token, 20], partly alike."""
+    random = np.random.default_rng(seed)
+    x = random.normal(size=(50, 12))
+    return x, x @ random.normal(size=(12, 20)) + 5 * random.normal(size=(50, 20))
+
+
+def in_half_precision():
+    """The two layers far from zero: half precision holds neither their sums nor their means."""
+    return ((1_000 + each / each.std()).astype(np.float16) for each in two_layers())
+
+
+def cka_by_similarities(x, y):
+    """HSIC(K, L) / √(HSIC(K, K) · HSIC(L, L)) of the matrices of all tokens by all tokens."""
+    centring = np.eye(len(x)) - 1 / len(x)
+    k, m = (centring @ (each @ each.T) @ centring for each in (x, y))
+    return np.trace(k @ m) / np.sqrt(np.trace(k @ k) * np.trace(m @ m))
+
+
+def test_cka_is_the_alignment_of_the_similarities_of_all_tokens():
+    x, y = two_layers()
+    expected = cka_by_similarities(x, y)
+    assert 0.1 < expected < 0.9
+    assert measures.cka(x, y) == pytest.approx(expected, rel=1e-4)
+    assert measures.cka(y, x) == pytest.approx(expected, rel=1e-4)
+
+
+def test_cka_is_1_for_a_layer_rotated_scaled_and_shifted():
+    x, _ = two_layers()
+    rotation = np.linalg.qr(np.random.default_rng(1).normal(size=(12, 12)))[0]
+    assert measures.cka(x, x) == pytest.approx(1, rel=1e-5)
+    assert measures.cka(x, -7 * x @ rotation + np.arange(12)) == pytest.approx(1, rel=1e-5)
+    assert measures.cka(x, x * np.arange(12)) < 0.95, "scaling each channel for itself is another layer"
+
+
+def test_cka_does_not_change_with_a_rotation_a_scale_or_a_shift_of_either():
+    x, y = two_layers()
+    expected = measures.cka(x, y)
+    rotation = np.linalg.qr(np.random.default_rng(2).normal(size=(20, 20)))[0]
+    for changed in (y @ rotation, 0.01 * y, -300 * y, y + np.arange(20)):
+        assert measures.cka(x, changed) == pytest.approx(expected, rel=1e-4)
+        assert measures.cka(changed, x) == pytest.approx(expected, rel=1e-4)
+
+
+def test_cka_is_0_for_what_never_changes_and_small_for_what_has_nothing_in_common():
+    x, _ = two_layers()
+    still = np.full((50, 20), 3.5)
+    assert measures.cka(x, still) == measures.cka(still, x) == measures.cka(still, still) == 0
+    random = np.random.default_rng(3)
+    assert measures.cka(random.normal(size=(5_000, 12)), random.normal(size=(5_000, 20))) < 0.01
+
+
+def test_cka_of_half_precision_is_computed_in_full():
+    x, y = in_half_precision()
+    assert measures.cka(x, y) == pytest.approx(cka_by_similarities(x.astype(float), y.astype(float)), rel=1e-4)
+
+
+def attention_block(seed=0):
+    """The arguments of `residual_mix` but gamma: 3 heads, 5 tokens, head_dim 4, width 12."""
+    random = np.random.default_rng(seed)
+    shapes = (3, 5, 4), (3, 4, 12), (5, 12)
+    return attention(3, seed=seed), *(random.normal(size=shape).astype(np.float32) for shape in shapes)
+
+
+GAMMA = np.random.default_rng(7).uniform(0.2, 2, size=12).astype(np.float32)
+WITH_AND_WITHOUT_A_NORM = pytest.mark.parametrize("gamma", [None, GAMMA], ids=["sum", "norm"])
+
+
+@WITH_AND_WITHOUT_A_NORM
+def test_the_residual_mix_is_what_comes_from_others_against_what_a_token_keeps(gamma):
+    weights, value, output, hidden = attention_block()
+    found = measures.residual_mix(weights, value, output, hidden, gamma)
+    assert found.shape == (5,)
+    for query in range(5):
+        kept, others = hidden[query].astype(float), np.zeros(12)
+        for head in range(3):
+            for key in range(5):
+                added = weights[head, query, key] * (value[head, key].astype(float) @ output[head])
+                if key == query:
+                    kept = kept + added
+                else:
+                    others = others + added
+        if gamma is not None:
+            kept, others = gamma * (kept - kept.mean()), gamma * (others - others.mean())
+        mixed, past = np.sqrt((others**2).sum()), np.sqrt((kept**2).sum())
+        assert found[query] == pytest.approx(mixed / (mixed + past), rel=1e-4)
+
+
+@WITH_AND_WITHOUT_A_NORM
+def test_nothing_is_mixed_where_attention_is_to_oneself_or_nothing_is_read(gamma):
+    weights, value, output, hidden = attention_block()
+    np.testing.assert_allclose(measures.residual_mix(ITSELF, value, output, hidden, gamma), 0, atol=1e-6)
+    np.testing.assert_array_equal(measures.residual_mix(weights, 0 * value, output, hidden, gamma), 0)
+    np.testing.assert_array_equal(measures.residual_mix(weights, 0 * value, output, 0 * hidden, gamma), 0)
+
+
+@WITH_AND_WITHOUT_A_NORM
+def test_all_is_mixed_where_nothing_goes_past_and_attention_is_to_others(gamma):
+    weights, value, output, hidden = attention_block()
+    elsewhere = weights * (1 - ITSELF)
+    elsewhere /= elsewhere.sum(-1, keepdims=True)
+    np.testing.assert_allclose(measures.residual_mix(elsewhere, value, output, 0 * hidden, gamma), 1, rtol=1e-6)
+
+
+@WITH_AND_WITHOUT_A_NORM
+def test_the_residual_mix_does_not_depend_on_a_scale_and_falls_with_what_goes_past(gamma):
+    weights, value, output, hidden = attention_block()
+    expected = measures.residual_mix(weights, value, output, hidden, gamma)
+    np.testing.assert_allclose(
+        measures.residual_mix(weights, 7 * value, output, 7 * hidden, gamma), expected, rtol=1e-4
+    )
+    assert (measures.residual_mix(weights, value, output, 50 * hidden, gamma) < expected).all()
+    if gamma is not None:
+        shifted = hidden + np.float32(3), 5 * gamma  # a norm takes off the mean
+        np.testing.assert_allclose(measures.residual_mix(weights, value, output, *shifted), expected, rtol=1e-4)
+
+
+def test_a_measure_of_several_arrays_leaves_them_alone():
+    block, (x, y) = (*attention_block(), GAMMA.copy()), two_layers()
+    for array in (*block, x, y):
+        array.flags.writeable = False
+    measures.residual_mix(*block)
+    measures.mean_cosine(x)
+    measures.cka(x, y)
+    measures.correlations(x[:, 0], y)
+
+
+def test_correlations_are_pearsons_r_with_each_column():
+    x, y = two_layers()
+    values, others = x[:, 3], 40 + y
+    found = measures.correlations(values, others)
+    expected = np.corrcoef(values, others, rowvar=False)[0, 1:]
+    assert found.shape == (20,)
+    assert abs(expected).max() > 0.3
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_a_correlation_is_1_along_a_line_and_minus_1_against_it():
+    values = np.array([0, 1, 4, 9, 16], dtype=np.float32)
+    np.testing.assert_allclose(
+        measures.correlations(values, np.stack([values, 3 * values + 8, -values], -1)), [1, 1, -1], rtol=1e-6
+    )
+
+
+def test_what_never_changes_correlates_with_nothing():
+    values, still = np.array([0.5, -1, 2, 3, 0]), np.full(5, 2.5)
+    others = np.stack([still, values, 0 * still], -1)
+    np.testing.assert_allclose(measures.correlations(values, others), [0, 1, 0], atol=1e-6)
+    np.testing.assert_array_equal(measures.correlations(still, others), [0, 0, 0])
+
+
+def test_correlations_of_half_precision_are_computed_in_full():
+    x, y = in_half_precision()
+    expected = np.corrcoef(x[:, 3].astype(float), y.astype(float), rowvar=False)[0, 1:]
+    np.testing.assert_allclose(measures.correlations(x[:, 3], y), expected, atol=1e-4)
+
+
 def test_a_turn_is_0_ahead_1_at_right_angles_and_2_back():
     before = np.array([[1, 0], [1, 0], [1, 0]], dtype=np.float32)
     after = np.array([[5, 0], [0, 2], [-3, 0]], dtype=np.float32)

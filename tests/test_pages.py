@@ -79,11 +79,11 @@ def test_every_view_of_every_page_draws_both_models_with_words_for_the_blind(pag
         assert half(app, side)
         pictures = [chart.proto.alt for chart in app.get("plotly_chart") if str(chart.key).startswith(f"chart-{side}")]
         pictures += [frame.alt for frame in frames(app) if name in frame.alt]
-        if step := address.get("step") == "softmax":
+        if table := {"softmax", "nearest"} & set(address.values()):
             assert len(half(app, side).get("dataframe")) == 1, "a table speaks for itself"
         pictures += [model["name"] for its, model in explored(app)["models"].items() if its == side]
         pictures += re.findall(r'<img src="data:image/png;base64,[^"]+" alt="([^"]+)"', _html_of(app, side))
-        assert pictures or step
+        assert pictures or table
         assert all(alt.strip() for alt in pictures)
         assert page == "side_by_side" or all(name in alt for alt in pictures)
     assert all(chart.proto.alt.strip() for chart in app.get("plotly_chart"))
@@ -348,14 +348,15 @@ def test_silent_neurons_are_counted_over_every_layer(both):
 # Layers
 
 
-def test_every_quantity_is_shown_for_both_models_and_compared(both):
+def test_every_quantity_is_shown_for_both_models_and_compared(both, scratch, minilm):
+    weights = {"a": scratch.weights, "b": minilm.weights}
     app = open_page("layers", text=TEXT)
     for name, quantity in QUANTITIES.items():
         app.selectbox(key="pick.quantity").set_value(name).run()
         assert fine(app)
         assert quantity.meaning in said(app)
         for side, trace in both.items():
-            values = quantity.of(trace)
+            values = quantity.of(trace, weights[side]) if quantity.inside else quantity.of(trace)
             figure = charts(app, side)[f"chart-{side}-1"]
             assert shows(drawn(figure), values)
             across = [f"head {number + 1}" for number in range(trace.model.heads)]
@@ -364,7 +365,7 @@ def test_every_quantity_is_shown_for_both_models_and_compared(both):
             assert figure["data"][0]["y"] == (["embedding", *layers] if quantity.from_embedding else layers)
         one, other = charts(app)["means"]["data"]
         assert (one["line"]["color"], other["line"]["color"]) == (LEFT, RIGHT)
-        assert np.allclose(numbers(other["y"]), quantity.of(both["b"]).mean(1), atol=1e-5)
+        assert np.allclose(numbers(other["y"]), values.mean(1), atol=1e-5)
         assert one["name"].startswith("Left")
         assert other["name"].startswith("Right")
 
@@ -484,7 +485,7 @@ def test_every_view_draws_pairs_by_whole_words_without_special_tokens(page, addr
     assert fine(app)
     assert half(app, "a")
     assert half(app, "b")
-    if page in ("step_by_step", "what_if"):
+    if page in ("step_by_step", "what_if") or {"three", "mix"} & set(address.values()):
         return  # they compute, and so show what was read
     for figure in charts(app).values():
         seen = str(figure["data"])
@@ -581,8 +582,8 @@ def test_the_two_tokens_of_a_step_are_those_that_were_read_whatever_is_hidden():
 
 
 def test_a_difference_that_rounding_does_not_make_is_said(monkeypatch):
-    def wrong(side, place):
-        step = real(side, place)[0]
+    def wrong(side, place, changes):
+        step = real(side, place, changes)[0]
         return (dataclasses.replace(step, difference=apart),)
 
     real = traces.walk
@@ -606,7 +607,7 @@ def test_a_model_that_cannot_be_followed_says_so_once(tmp_path, monkeypatch):
     save_tiny(tmp_path / "odd", "bert", hidden_act="gelu_new")
     monkeypatch.setenv("ENCODER_LENS_MODELS", str(tmp_path))
     for page in ("step_by_step", "what_if"):
-        app = open_page(page, text="the cat sat", b="odd")
+        app = open_page(page, text="the cat sat", b="odd", without="norms")
         assert fine(app)
         assert "knows ReLU and GELU" in said(half(app, "b")).replace("\\", "")
         assert "no such step" not in said(half(app, "b"))

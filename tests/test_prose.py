@@ -10,8 +10,8 @@ import pytest
 
 from encoder.catalogue import catalogue
 from encoder.labels import visible
+from pages.shared.choices import FIRST_TEXT
 from pages.shared.prose import asset, chips, plain
-from pages.shared.state import FIRST_TEXT
 from tests.synthetic import HOSTILE
 
 ROOT = Path(__file__).parent.parent
@@ -70,7 +70,9 @@ def test_the_readme_names_every_page():
 
 
 def test_every_explanation_is_used():
-    used = {arguments[-1] for path in PAGES for name in ("title", "more") for arguments, _ in calls(path, name)}
+    used = {
+        arguments[-1] for path in PAGES for name in ("title", "more", "paragraph") for arguments, _ in calls(path, name)
+    }
     used |= {arguments[0] for arguments, _ in calls(ROOT / "pages/shared/sidebar.py", "_about") if arguments}
     used |= {name.replace("-", "_") for name in catalogue() if name.endswith("article")}
     assert sorted(used) == EXPLANATIONS

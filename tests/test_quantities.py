@@ -6,7 +6,7 @@ import pytest
 from encoder.maps import hidden_states
 from encoder.quantities import QUANTITIES
 from encoder.views import whole_words, without_special
-from tests.synthetic import HEADS, LAYERS, gelu, reading, relu
+from tests.synthetic import HEAD_DIM, HEADS, LAYERS, WIDTH, gelu, layer_weights, reading, relu
 
 # What each quantity says, as a plain loop over one layer's token or head.
 BY_LOOPS = {
@@ -27,7 +27,26 @@ BY_LOOPS = {
         [trace.layers[layer].attention[head][i, i - 1] for i in range(1, 5)]
     ),
     "special": lambda trace, layer, head: np.mean([row[0] + row[4] for row in trace.layers[layer].attention[head]]),
+    "mix": lambda trace, layer, token: mixed(trace, layer, token),
 }
+
+
+def mixed(trace, number, token):
+    """How much is from other tokens, head by head and token by token."""
+    layer, weights = trace.layers[number], layer_weights(number)
+    given = np.zeros((len(trace.tokens), WIDTH))
+    for head in range(HEADS):
+        output = weights.output.weight[head * HEAD_DIM : (head + 1) * HEAD_DIM]
+        for key in range(len(trace.tokens)):
+            given[key] += layer.attention[head, token, key] * (layer.value[head, key] @ output)
+    others = sum(given[key] for key in range(len(trace.tokens)) if key != token) + np.zeros(WIDTH)
+    kept = given[token] + states(trace)[number][token]
+    lengths = [np.linalg.norm((part - part.mean()) * weights.attention_norm.gamma) for part in (others, kept)]
+    return lengths[0] / sum(lengths)
+
+
+def of(quantity, trace):
+    return quantity.of(trace, layer_weights) if quantity.inside else quantity.of(trace)
 
 
 def states(trace):
@@ -52,7 +71,7 @@ def test_a_quantity_is_what_its_meaning_says(name):
     trace, quantity = reading(), QUANTITIES[name]
     rows, columns = size_of(quantity, trace)
     expected = [[BY_LOOPS[name](trace, row, column) for column in range(columns)] for row in range(rows)]
-    np.testing.assert_allclose(quantity.of(trace), expected, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(of(quantity, trace), expected, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", QUANTITIES)
@@ -60,8 +79,9 @@ def test_a_quantity_is_what_its_meaning_says(name):
 @pytest.mark.parametrize("text", [("cat",), ("un", "##believ", "cats")], ids=["one token", "three tokens"])
 @pytest.mark.parametrize("activation", [gelu, relu])
 def test_a_quantity_is_finite_and_has_its_shape_for_every_reading(name, view, text, activation):
-    trace, quantity = view(reading(*text, activation=activation)), QUANTITIES[name]
-    values = quantity.of(trace)
+    quantity = QUANTITIES[name]
+    trace = (view if not quantity.inside else lambda read: read)(reading(*text, activation=activation))
+    values = of(quantity, trace)
     assert values.shape == size_of(quantity, trace)
     assert np.isfinite(values).all()
     if quantity.top is not None:

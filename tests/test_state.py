@@ -4,7 +4,7 @@ import pytest
 import streamlit as st
 
 from encoder.catalogue import DEFAULT_LEFT, DEFAULT_RIGHT
-from pages.shared import state
+from pages.shared import choices, state
 from tests.app import (
     MAPS,
     PAGES,
@@ -22,6 +22,8 @@ from tests.app import (
     told,
     trained,
 )
+
+ELSEWHERE = {"embedding_view": "elsewhere"}
 
 # For every choice: the page and view where its widget is, the kind of widget, another value, and how the address
 # writes it.
@@ -44,9 +46,25 @@ CHANGES = {
     "space": ("embeddings", {"embedding_view": "map"}, "button_group", "3d", "3d"),
     "attention_view": ("attention", {}, "button_group", "neuron", "neuron"),
     "neuron_view": ("feed_forward", {}, "button_group", "before", "before"),
-    "what_if_view": ("what_if", {}, "button_group", "off", "off"),
-    "off": ("what_if", {"what_if_view": "off"}, "multiselect", ["2.1", "3.4"], "2.1-3.4"),
-    "off_b": ("what_if", {"what_if_view": "off"}, "multiselect", ["6.12"], "6.12"),
+    "elsewhere": ("embeddings", ELSEWHERE, "text_area", "A bank.\nThe bank?", "A bank.\nThe bank?"),
+    "word": ("embeddings", ELSEWHERE, "text_input", "the", "the"),
+    "basis": ("attention", {"attention_view": "roles"}, "button_group", "corpus", "corpus"),
+    "what_if_view": ("what_if", {}, "button_group", "each", "each"),
+    "outcome": ("what_if", {}, "button_group", "attention", "attention"),
+    "changed": ("what_if", {}, "button_group", ["0", "3"], "0-3"),
+    "put_in": ("what_if", {"changed": "1"}, "text_input", "dog", "dog"),
+    "shuffled": ("what_if", {}, "toggle", True, "1"),
+    "without": ("what_if", {}, "multiselect", ["positions", "norms"], "positions-norms"),
+    "off": ("what_if", {}, "multiselect", ["2.1", "3.0"], "2.1-3.0"),
+    "off_b": ("what_if", {}, "multiselect", ["6.12"], "6.12"),
+    "scaled": ("what_if", {"scaled": "1.7"}, "multiselect", ["1.7"], "1.7"),
+    "scaled_b": ("what_if", {"scaled_b": "6.1536-2.9"}, "multiselect", ["2.9"], "2.9"),
+    "factor": ("what_if", {"scaled": "1.7"}, "button_group", 2.0, "2.0"),
+    "factor_b": ("what_if", {"scaled_b": "1.7"}, "button_group", -1.0, "-1.0"),
+    "flip_score_scale": ("step_by_step", {}, "selectbox", "sqrt_width", "sqrt_width"),
+    "flip_norm": ("step_by_step", {}, "selectbox", "none", "none"),
+    "flip_shared_projections": ("step_by_step", {}, "selectbox", "shared", "shared"),
+    "flip_activation": ("step_by_step", {}, "selectbox", "relu", "relu"),
     "to": ("step_by_step", {}, "selectbox", 3, "3"),
     "step": ("step_by_step", {}, "selectbox", "softmax", "softmax"),
     "quantity": ("layers", {}, "selectbox", "entropy", "entropy"),
@@ -93,7 +111,7 @@ def lesson():
 
 
 def test_this_table_has_every_choice_but_the_gpu_which_needs_one():
-    assert set(CHANGES) == set(state.CHOICES) - {"gpu"}
+    assert set(CHANGES) == set(choices.CHOICES) - {"gpu"}
 
 
 @pytest.mark.parametrize("name", CHANGES)
@@ -123,7 +141,7 @@ def test_a_first_visit_has_an_empty_address_and_a_finished_example():
     app = start()
     assert fine(app)
     assert app.query_params == {}
-    assert app.text_area(key="pick.text").value == state.FIRST_TEXT
+    assert app.text_area(key="pick.text").value == choices.FIRST_TEXT
     assert app.selectbox(key="pick.a").value == DEFAULT_LEFT
     assert app.selectbox(key="pick.b").value == DEFAULT_RIGHT
 
@@ -151,7 +169,7 @@ def test_an_address_that_the_browser_goes_back_to_is_followed():
     app.query_params.update(head="2", **MAPS)
     back(app)
     assert layers_and_heads(app) == {"layer": 1, "head": 2, "layer_b": 1, "head_b": 2}
-    assert app.text_area(key="pick.text").value == state.FIRST_TEXT
+    assert app.text_area(key="pick.text").value == choices.FIRST_TEXT
 
 
 def test_going_back_to_the_plain_address_shows_the_usual():
@@ -160,7 +178,7 @@ def test_going_back_to_the_plain_address_shows_the_usual():
     app.query_params.clear()
     back(app)
     assert {name: explored(app)["choice"][name] for name in usual} == usual
-    assert app.text_area(key="pick.text").value == state.FIRST_TEXT
+    assert app.text_area(key="pick.text").value == choices.FIRST_TEXT
 
 
 def test_a_quick_second_change_that_still_carries_the_old_address_loses_nothing():
@@ -307,7 +325,7 @@ def test_a_choice_of_the_browser_is_taken_and_the_others_stay(session):
 )
 def test_what_the_browser_cannot_have_chosen_is_left_as_it_was(session, name, value):
     state.take({"head": 2, name: value, "hide": True})
-    assert state.get(name) == state.CHOICES[name].default
+    assert state.get(name) == choices.CHOICES[name].default
     assert (state.get("head"), state.get("hide")) == (2, True)
 
 
@@ -426,7 +444,7 @@ def test_an_answer_that_is_no_choice_of_the_explorer_changes_nothing(answer):
     choose(app, answer)
     assert fine(app)
     assert app.query_params == {"layer": "2"}
-    assert app.text_area(key="pick.text").value == state.FIRST_TEXT
+    assert app.text_area(key="pick.text").value == choices.FIRST_TEXT
 
 
 # What cannot be had
@@ -467,6 +485,13 @@ def test_an_answer_that_is_no_choice_of_the_explorer_changes_nothing(answer):
         ("pins_b", "1." * 3000),
         ("more", "3"),
         ("more_b", "1.2-"),
+        ("changed", "1.2"),
+        ("put_in", "w" * 61),
+        ("without", "<b>"),
+        ("factor", "3"),
+        ("scaled", "neuron"),
+        ("flip_norm", "both"),
+        ("word", "w" * 61),
     ],
 )
 def test_what_an_address_cannot_have_falls_back_with_a_note_that_names_it(name, value):

@@ -2,8 +2,12 @@
 
 from collections.abc import Sequence
 from math import ceil
+from typing import NamedTuple
+
+import numpy as np
 
 from encoder.figures.style import (
+    SIGNED_SCALE,
     Drawn,
     Figure,
     across,
@@ -11,14 +15,17 @@ from encoder.figures.style import (
     down,
     heat,
     labels,
+    numbers,
     picture,
     probability_scale,
     square,
 )
-from encoder.trace import Array
+from encoder.measures import norm_weighted, rollout
+from encoder.trace import Array, Trace
 
 FROM, TO = "from: the token that reads (query)", "to: the token that is read (key)"
 MOST_TOKENS = 160  # of all heads of a layer: their maps are one message of a megabyte then
+ROOM = 0.14  # of a picture's width, for the names of the rows of a map in its middle
 MOST_NUMBERS = 18  # tokens up to which every cell of the large map has room for its number
 
 
@@ -62,6 +69,61 @@ def small_maps(
     return picture(maps, height=66 + 100 * rows, margin={"t": 18}, **layout)
 
 
+class Panel(NamedTuple):
+    """One of several maps side by side."""
+
+    title: str
+    values: Array  # [query, key]
+    tokens: Sequence[str]
+    signed: bool = False  # blue below zero, vermilion above, instead of shares on 0–1
+    top: float = 1.0  # the number of the full colour
+
+
+def panels(maps: Sequence[Panel], colour: str) -> Figure:
+    """Maps of tokens by tokens side by side, each with its own tokens and scale; NaN stays empty."""
+    layout: Drawn = {"annotations": []}
+    drawn: list[Drawn] = []
+    longest = max(len(panel.tokens) for panel in maps)
+    own = [panel.tokens != maps[0].tokens for panel in maps]  # need room for the names of their rows
+    width = (1 - ROOM * sum(own)) / len(maps)
+    for number, panel in enumerate(maps):
+        axis = str(number + 1) if number else ""
+        left = number * width + ROOM * sum(own[: number + 1])
+        domain = (left, left + 0.92 * width)
+        names = labels(panel.tokens)
+        layout[f"xaxis{axis}"] = across(domain=domain, anchor=f"y{axis}", ticks="", tickangle=-90)
+        layout[f"yaxis{axis}"] = down(anchor=f"x{axis}", ticks="", showticklabels=own[number] or not number)
+        layout["annotations"].append(_title(panel.title, sum(domain) / 2, 1))
+        scale = SIGNED_SCALE if panel.signed else probability_scale(colour)
+        drawn.append(heat(
+            panel.values, names, names, scale, (-panel.top if panel.signed else 0, panel.top), showscale=False,
+            xaxis=f"x{axis}", yaxis=f"y{axis}", name=panel.title.replace("<br>", " "),
+            hovertemplate="%{fullData.name}<br>from %{y}<br>to %{x}<br>%{z:.3f}<extra></extra>",
+        ))  # fmt: skip
+    return picture(drawn, height=min(640, max(260, 140 + 14 * longest)), margin={"t": 40}, **layout)
+
+
+def three_readings(read: Trace, layer: int, head: int, colour: str) -> Figure:
+    """One head's weights, the lengths of what they bring, and rollout from the text up to its layer."""
+    tokens, weights = read.tokens.text, read.layers[layer].attention[head]
+    brought = norm_weighted(weights, read.layers[layer].value_size[head])
+    followed = rollout(np.stack([each.attention for each in read.layers[: layer + 1]]))[layer]
+    top = float(brought.max()) or 1.0
+    maps = (
+        Panel("Raw<br>weights", weights, tokens),
+        Panel(f"Norm-weighted,<br>to {top:.2f}", brought, tokens, top=top),
+        Panel(f"Rollout,<br>layers 1–{layer + 1}", followed, tokens),
+    )
+    return panels(maps, colour)
+
+
+def before_and_after(before: Panel, after: Panel, difference: Array, colour: str) -> Figure:
+    """A head's attention, what it is after a change, and the difference at the tokens that both have."""
+    top = float(np.nanmax(abs(difference), initial=0.05))
+    last = Panel(f"Difference, ±{top:.2f}", difference, before.tokens, signed=True, top=top)
+    return panels([before, after, last], colour)
+
+
 def one_head(attention: Array, tokens: Sequence[str], colour: str) -> Figure:
     """One head large, [query, key], with numbers where there is room; the axes say which way attention points."""
     names = labels(tokens)
@@ -69,25 +131,10 @@ def one_head(attention: Array, tokens: Sequence[str], colour: str) -> Figure:
     scale, bar = probability_scale(colour), colour_bar("weight")
     traces = [heat(attention, names, names, scale, (0, 1), colorbar=bar, hovertemplate=hover)]
     if len(names) <= MOST_NUMBERS:
-        traces.append(_numbers(attention, names))
+        traces.append(numbers(attention, names, names, least=0.005))  # less would be written .00
     layout = square(len(names), least=480)
     layout["yaxis"]["title"] = {"text": FROM}
     return picture(traces, **layout, xaxis=across(title={"text": TO}))
-
-
-def _numbers(attention: Array, names: Sequence[str]) -> Drawn:
-    """Weights written as .37; what rounds to nothing is left out.
-
-    A trace of their own, because a heat map picks the colour of its numbers for an opaque scale.
-    """
-    cells = [
-        (row, column) for row in range(len(names)) for column in range(len(names)) if attention[row, column] >= 0.005
-    ]
-    return {
-        "type": "scatter", "mode": "text", "textfont": {"size": 10}, "hoverinfo": "skip",
-        "x": [names[column] for _, column in cells], "y": [names[row] for row, _ in cells],
-        "text": [f"{attention[cell]:.2f}".removeprefix("0") for cell in cells],
-    }  # fmt: skip
 
 
 def _title(text: str, x: float, y: float) -> Drawn:

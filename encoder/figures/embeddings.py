@@ -1,6 +1,6 @@
 """Embeddings: the sum they are, how alike tokens are, and where they lie on a map."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -11,8 +11,13 @@ from encoder.figures.style import (
     across,
     colour_bar,
     down,
+    escape,
+    excerpt,
+    heat,
     labels,
+    numbers,
     picture,
+    probability_scale,
     reach_of,
     rgba,
     signed_heat,
@@ -62,6 +67,22 @@ def similarity(cosines: Array, tokens: Sequence[str]) -> Figure:
     return picture([drawn], **square(len(names), HEIGHT), xaxis=across())
 
 
+def self_similarity(cosines: Array, places: Sequence[tuple[str, int]]) -> Figure:
+    """The cosine of one word's vectors in every two sentences; places: each sentence, and where the word begins."""
+    names = [f"{number}. {excerpt(text, place)}" for number, (text, place) in enumerate(places, 1)]
+    hover = "%{y}<br>%{x}<br>cosine %{z:.3f}<extra></extra>"
+    drawn = signed_heat(
+        cosines, names, [name.split(".")[0] for name in names], 1, colorbar=colour_bar("cosine"), hovertemplate=hover,
+        xgap=1, ygap=1,
+    )  # fmt: skip
+    return picture(
+        [drawn, numbers(cosines, names, [name.split(".")[0] for name in names])],
+        height=110 + 36 * len(names),
+        xaxis=across(tickangle=0),
+        yaxis=down(),
+    )
+
+
 def map_of(places: Places, level: int, tokens: Sequence[str], colour: str) -> Figure:
     """Tokens at one level on a map with two or three axes, whose ranges are the same at every level."""
     names, at, axes = labels(tokens), places.at[level], _axes(places)
@@ -93,6 +114,33 @@ def path_of(places: Places, token: int, tokens: Sequence[str], colour: str) -> F
         "line": {"color": colour, "width": 2}, "hovertemplate": "after layer %{text}<extra></extra>",
     }  # fmt: skip
     return picture([others, way], height=HEIGHT, xaxis=horizontal, yaxis=vertical)
+
+
+def layer_likeness(cka: Array, colour: str, rows: str = "", columns: str = "") -> Figure:
+    """[level, level] likeness of layers from 0 to 1, the embedding first; of two models, with their names."""
+    lower, upper = ([str(level) for level in range(size)] for size in cka.shape)
+    hover = "%{y} and %{x}<br>CKA %{z:.3f}<extra></extra>"
+    drawn = heat(
+        cka, lower, upper, probability_scale(colour), (0, 1), colorbar=colour_bar("CKA"), hovertemplate=hover,
+        xgap=1, ygap=1,
+    )  # fmt: skip
+    after = "after layer (0: the embedding)"
+    axes = [{"type": "category", "title": {"text": escape(name) or after}} for name in (rows, columns)]
+    return picture([drawn, numbers(cka, lower, upper)], height=110 + 34 * max(cka.shape), yaxis=axes[0], xaxis=axes[1])
+
+
+def curves(found: Mapping[str, tuple[Sequence[float] | Array, str]], unit: str) -> Figure:
+    """One number a level for several models, by name, each with its colour."""
+    lines = [
+        {"type": "scatter", "mode": "lines+markers", "x": list(range(len(values))), "y": list(map(float, values)),
+         "name": escape(name), "line": {"color": colour, "width": 2},
+         "hovertemplate": "after layer %{x}: %{y:.3f}<extra></extra>"}
+        for name, (values, colour) in found.items()
+    ]  # fmt: skip
+    layers, height = {"title": {"text": "after layer"}, "dtick": 1}, {"title": {"text": unit}, "rangemode": "tozero"}
+    return picture(
+        lines, height=280, showlegend=True, legend={"orientation": "h", "y": 1.15}, xaxis=layers, yaxis=height
+    )
 
 
 def _axes(places: Places) -> list[Drawn]:

@@ -4,14 +4,13 @@ Figures set no fonts and no backgrounds, so that the page's theme, light or dark
 scales run from transparent to a colour.
 """
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from plotly.graph_objects import Figure as Figure  # also for pages, which know nothing else of Plotly
 
-from encoder.labels import visible
+from encoder.labels import apart, visible
 from encoder.trace import Array
 
 # Okabe and Ito's palette, which colour-blind readers can tell apart. Left is from scratch, right is pretrained.
@@ -33,22 +32,28 @@ def probability_scale(colour: str) -> Scale:
     return [(step * step / 100, rgba(colour, step / 10)) for step in range(11)]
 
 
+def present_scale(colour: str) -> Scale:
+    """From a breath of a colour, for 0, to all of it; what is not there stays empty."""
+    return [(0.0, rgba(colour, 0.07)), (1.0, rgba(colour, 1))]
+
+
 SIGNED_SCALE: Scale = [(0.0, rgba(LEFT, 1)), (0.5, rgba(LEFT, 0)), (0.5, rgba(RIGHT, 0)), (1.0, rgba(RIGHT, 1))]
 
 
 def labels(tokens: Sequence[str]) -> list[str]:
     """Tokens as axis categories: safe to draw, at most 24 characters, and each its own.
 
-    Plotly would draw a token that comes twice only once; invisible spaces keep the second apart. Axes of tokens
-    are of type category: Plotly would place "7" or "2020" by number.
+    Plotly would draw a token that comes twice only once. Axes of tokens are of type category: Plotly would place "7" or
+    "2020" by number.
     """
-    seen: Counter[str] = Counter()
-    names = []
-    for token in tokens:
-        name = escape(visible(token))
-        names.append(name + "\u200b" * seen[name])
-        seen[name] += 1
-    return names
+    return apart(escape(visible(token)) for token in tokens)
+
+
+def excerpt(text: str, place: int, longest: int = 30) -> str:
+    """A piece of a learner's sentence around a place, safe to draw."""
+    start = max(0, min(place - longest // 3, len(text) - longest))
+    piece = " ".join(visible(word, longest) for word in text[start : start + longest].split())
+    return escape(("…" if start else "") + piece + ("…" if start + longest < len(text) else ""))
 
 
 def escape(text: str) -> str:
@@ -79,6 +84,19 @@ def signed_heat(values: Array, rows: Names, columns: Names, reach: float, **more
 def reach_of(values: Array) -> float:
     """The size that almost all values stay within: one outlier should not pale all others. Never 0."""
     return float(np.quantile(abs(values), 0.995)) or 1.0
+
+
+def numbers(values: Array, rows: Names, columns: Names, least: float = -np.inf) -> Drawn:
+    """The numbers of a heat map's cells, written as .37; what is smaller than `least` is left out.
+
+    A trace of their own, because a heat map picks the colour of its numbers for an opaque scale.
+    """
+    cells = [place for place in np.ndindex(values.shape) if values[place] >= least]
+    return {
+        "type": "scatter", "mode": "text", "textfont": {"size": 10}, "hoverinfo": "skip",
+        "x": [columns[column] for _, column in cells], "y": [rows[row] for row, _ in cells],
+        "text": [f"{values[cell]:.2f}".replace("0.", ".", 1) for cell in cells],
+    }  # fmt: skip
 
 
 def colour_bar(title: str) -> Drawn:

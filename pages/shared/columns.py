@@ -9,7 +9,6 @@ from typing import Any
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from encoder.changes import Changes
 from encoder.errors import ModelError
 from encoder.figures.style import LEFT, RIGHT, Figure
 from encoder.labels import visible
@@ -21,6 +20,7 @@ from pages.shared import download, prose, state, traces
 from pages.shared.state import Side
 
 COLOURS: dict[Side, str] = {"a": LEFT, "b": RIGHT}
+OFFERED = 20  # neurons of a layer
 NOTHING: dict[str, str] = {}
 UNKNOWN = ("[UNK]", "<unk>")  # what tokenizers of BERT's family put for a word or sign that they cannot spell
 SIDES: dict[str, str] = {"both": "Both", "a": "Left", "b": "Right"}
@@ -50,6 +50,11 @@ class Column:
     def __exit__(self, *error: Any) -> None:
         self._place.__exit__(*error)
 
+    @property
+    def from_scratch(self) -> bool:
+        """Whether our own encoder read the text."""
+        return self.read.model.source == "from scratch"
+
     def layer(self) -> int:
         """The layer that this column shows, from 0; the learner counts from 1."""
         return self._slide("layer", "Layer", len(self.trace.layers), "layers")
@@ -75,9 +80,9 @@ class Column:
         first = [int(token) + 1 for token in origins(self.read.tokens, state.get("words"), state.get("hide"))]
         return self._token("token", "Token", first, self.trace.tokens.text)
 
-    def reads(self) -> int:
+    def reads(self, label: str = "Token that reads") -> int:
         """The token that reads, as an index of all tokens that the model read."""
-        return self._token("token", "Token that reads", self._every(), self.read.tokens.text)
+        return self._token("token", label, self._every(), self.read.tokens.text)
 
     def is_read(self) -> int:
         """The token that is read, likewise."""
@@ -94,21 +99,11 @@ class Column:
         value = max((number for number in numbers if number <= wish), default=numbers[0])
         return numbers.index(self._select(name, label, value, numbers, names.__getitem__) + 1)
 
-    def heads_off(self) -> Changes:
-        """The heads that this column's reader wants to do without."""
-        card = self.read.model
-        every = [f"{layer}.{head}" for layer in range(1, card.layers + 1) for head in range(1, card.heads + 1)]
-        chosen = state.several(
-            state.sided("off", self.side), "Heads that are off", every,
-            lambda name: "layer {}, head {}".format(*name.split(".")),
-        )  # fmt: skip
-        pairs = (name.split(".") for name in chosen)
-        return Changes(frozenset((int(layer) - 1, int(head) - 1) for layer, head in pairs))
-
-    def neuron(self, layer: int) -> int:
-        """A neuron of a layer, from 0: one of its most active ones, or another that the address asks for."""
+    def neuron(self, layer: int, among: Sequence[int] | None = None) -> int:
+        """A neuron of a layer, from 0: one of its most active ones here or `among` others, or one from the address."""
         name = state.sided("neuron", self.side)
-        offered = [int(neuron) + 1 for neuron in most_active(self.trace.layers[layer].neurons, 20)]
+        among = most_active(self.trace.layers[layer].neurons, OFFERED).tolist() if among is None else among
+        offered = [neuron + 1 for neuron in among]
         wish = state.get(name)
         if wish > self.trace.model.ffn_width:
             st.caption(f"{prose.plain(self.trace.model.name)} has {self.trace.model.ffn_width:,} neurons a layer.")
@@ -241,8 +236,7 @@ def _waiting(side: Side, label: str) -> Iterator[None]:
 
 def _head(side: Side, name: str, facts: str) -> None:
     sizes = f'<span class="sizes">{escape(facts)}</span>' if facts else ""
-    shown = " ".join(visible(word, 60) for word in name.split(" "))  # only in a token does a space need a sign
-    st.html(f'<div class="model {side}"><span class="name">{escape(shown)}</span>{sizes}</div>')
+    st.html(f'<div class="model {side}"><span class="name">{escape(prose.line(name))}</span>{sizes}</div>')
 
 
 def _facts(read: Trace) -> str:

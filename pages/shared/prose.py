@@ -33,6 +33,11 @@ def more(label: str, explain: str) -> None:
         st.markdown(asset(f"explain/{explain}.md"))
 
 
+def paragraph(explain: str) -> None:
+    """A short explanation in assets/explain/, for everybody to see."""
+    st.markdown(asset(f"explain/{explain}.md"))
+
+
 @cache
 def asset(name: str) -> str:
     """The text of a file in assets/."""
@@ -41,7 +46,19 @@ def asset(name: str) -> str:
 
 def plain(text: str) -> str:
     """Text that Streamlit's Markdown shows as it is."""
+    text = re.sub(r":(?=material|streamlit)", ":\u2060", text)  # it makes pictures of these before it reads Markdown
     return re.sub(r"([\\`*_{}\[\]()<>#+\-.!|~$:^=&])", r"\\\1", text)
+
+
+def labelled(label: str, text: str) -> str:
+    """A learner's text beside a word of ours, as HTML."""
+    return f'<div class="said"><span>{escape(label)}</span> <bdi>{escape(line(text))}</bdi></div>'
+
+
+def line(text: str, longest: int = 600) -> str:
+    """A learner's text in one line, every character of it visible: only in a token does a space need a sign."""
+    shown = " ".join(visible(word, 60) for word in text.split())
+    return shown if len(shown) <= longest else shown[:longest] + " …"
 
 
 def power_of_ten(number: float) -> str:

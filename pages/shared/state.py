@@ -4,123 +4,21 @@ A choice lives in the session under its own name, apart from the widget that sho
 with their pages, choices stay. `mirror` draws a widget that shows a choice and changes it.
 """
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import urlencode
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from encoder import heads, steps
-from encoder.catalogue import DEFAULT_LEFT, DEFAULT_RIGHT
-from encoder.lesson import COMPARED, NEIGHBOURS, OFFERED, STRUCTURES, LessonConfig
-from encoder.quantities import QUANTITIES
-from pages.shared import lessons
+from pages.shared.choices import CHOICES, LONGEST_ADDRESS
 
 Side = Literal["a", "b"]  # left, right
 SIDED = ("layer", "head", "level", "token", "to", "neuron")  # choices of each column; the right one's names end in _b
 TOGETHER = SIDED[:5]  # move together if that is on; neurons are numbered anew in every model
-LONGEST_ADDRESS = 4_000  # characters; longer addresses are refused by servers and cut by messengers
+TYPED = ("text", "pair", "elsewhere", "train_text")  # what may be too long for an address
 HEARD = "heard"  # the key of the widget that answers
-FIRST_TEXT = "The cat sat on the mat because it was tired."
-
-
-@dataclass(frozen=True)
-class Choice:
-    """What is chosen at first, and how it is read from an address: ValueError for what cannot be."""
-
-    default: Any
-    read: Callable[[str], Any] = str
-
-
-def _one_of(*options: str) -> Callable[[str], str]:
-    def read(value: str) -> str:
-        if value not in options:
-            raise ValueError(value)
-        return value
-
-    return read
-
-
-def _flag(value: str) -> bool:
-    return _one_of("0", "1")(value) == "1"
-
-
-def _number(low: int, high: int) -> Callable[[str], int]:
-    def read(value: str) -> int:
-        if not low <= int(value) <= high:
-            raise ValueError(value)
-        return int(value)
-
-    return read
-
-
-def _among(*values: Any) -> Callable[[str], Any]:
-    by_name = {str(value): value for value in values}
-    return lambda name: by_name[_one_of(*by_name)(name)]
-
-
-def _model(value: str) -> str:
-    return _one_of(*lessons.entries())(value)
-
-
-def _listed(pattern: str) -> Callable[[str], str]:
-    def read(value: str) -> str:
-        if len(value) > LONGEST_ADDRESS or not re.fullmatch(pattern, value):
-            raise ValueError(value)
-        return value
-
-    return read
-
-
-MOST = 1_000_000  # no model has as many layers, heads, tokens or neurons; each page knows its own model's limit
-CHOICES: dict[str, Choice] = {
-    "text": Choice(FIRST_TEXT),
-    "pair": Choice(""),
-    "a": Choice(DEFAULT_LEFT, _model),
-    "b": Choice(DEFAULT_RIGHT, _model),
-    "gpu": Choice(False, _flag),
-    "words": Choice(False, _flag),  # whole words instead of word pieces
-    "hide": Choice(False, _flag),  # hide special tokens
-    "limit": Choice(128, _number(8, 4096)),  # tokens; attention grows with its square
-    "show": Choice("both", _one_of("both", "a", "b")),
-    "together": Choice(True, _flag),  # both columns move to the same layer, head, token
-    # Counted from 1 as on the screen; level 0 is the embedding, neuron 0 stands for the most active one.
-    **{name + end: Choice(1, _number(1, MOST)) for name in ("layer", "head", "token", "to") for end in ("", "_b")},
-    **{name + end: Choice(0, _number(0, MOST)) for name in ("level", "neuron") for end in ("", "_b")},
-    "embedding_view": Choice("sum", _one_of("sum", "similarity", "map", "path")),
-    "space": Choice("2d", _one_of("2d", "3d", "tsne")),
-    # All heads in the explorer, one layer's in Plotly's maps; the last three are BertViz's.
-    "attention_view": Choice("all", _one_of("all", "maps", "head", "model", "neuron")),
-    "neuron_view": Choice("after", _one_of("before", "after")),
-    "step": Choice("embedding", _one_of(*steps.TITLES)),
-    "what_if_view": Choice("each", _one_of("each", "off")),
-    **{f"off{end}": Choice("", _listed(r"(\d+\.\d+(-\d+\.\d+)*)?")) for end in ("", "_b")},  # layer.head-layer.head
-    "quantity": Choice("change", _one_of(*QUANTITIES)),
-    # The Train page.
-    "learn": Choice("toy", _one_of("toy", "own")),
-    **{f"train_{name}": Choice(getattr(LessonConfig, name), _among(*OFFERED[name])) for name in OFFERED},
-    "train_view": Choice("curves", _one_of("curves", "weights", "heads", "map")),
-    "train_text": Choice(""),
-    "compare": Choice("loss", _one_of(*COMPARED)),
-    "look_at": Choice("agreement", _one_of(*STRUCTURES, *NEIGHBOURS)),
-    "level_of": Choice("last", _one_of("first", "last")),
-    # The explorer's lenses.
-    "layout": Choice("map", _one_of("map", "lines", "flat")),
-    "weights": Choice("raw", _one_of("raw", "norm", "rollout")),
-    "over": Choice("one", _one_of("one", "mean", "max")),  # one head, or what over the heads of a layer
-    "part": Choice("all", _one_of("all", "aa", "ab", "ba", "bb")),  # from which sentence to which
-    "renorm": Choice(False, _flag),
-    "top": Choice(100, _number(1, 100)),  # percent of each row's weight that is shown
-    "minus": Choice(False, _flag),  # left − right
-    "sort": Choice("grid", _one_of("grid", *heads.MEASURES)),
-    "least": Choice(0, _number(0, 100)),  # percent of the measure that heads need, not to be dimmed
-    **{f"pins{end}": Choice("", _listed(r"(\d+(\.\d+)*)?")) for end in ("", "_b")},  # tokens: 3.5
-    **{f"more{end}": Choice("", _listed(r"(\d+\.\d+(-\d+\.\d+)*)?")) for end in ("", "_b")},  # layer.head-layer.head
-}
 
 
 def get(name: str) -> Any:
@@ -147,7 +45,7 @@ def put(name: str, value: Any) -> None:
         if each.startswith("layer"):
             _forget_neuron(each)
     if others:
-        _let_go({"a": ["pins"], "b": ["pins_b"]}.get(name, ["pins", "pins_b"]))
+        _let_go({"a": ["pins"], "b": ["pins_b"]}.get(name, ["pins", "pins_b", "changed"]))
     if name == "together" and value:
         _meet()
 
@@ -171,7 +69,7 @@ def _take(name: str, value: Any) -> None:
 
 
 def _let_go(pins: Iterable[str]) -> None:
-    """Other tokens are there: those that were picked mean nothing any more."""
+    """Other tokens or words are there: those that were picked mean nothing any more."""
     for name in pins:
         _kept("choices").pop(name, None)
 
@@ -200,14 +98,22 @@ def mirror(
     return widget(label, key=key, on_change=_picked, args=(name, key), **start, **options)
 
 
-def several(name: str, label: str, options: Sequence[str], shown_as: Callable[[str], str]) -> list[str]:
-    """Draw a list of which some can be chosen; the choice is their names with "-" between."""
-    key = f"pick.{name}"
-    wish = [each for each in get(name).split("-") if each in options]
+def several(
+    widget: Callable[..., Any], name: str, label: str, options: Sequence[str], shown_as: Callable[[str], str],
+    **more: Any,
+) -> list[str]:  # fmt: skip
+    """Draw a widget in which some options can be chosen; the choice is their names with "-" between."""
+    key, wish = f"pick.{name}", chosen(name, options)
     if st.session_state.get(key) != wish:
         st.session_state[key] = wish
-    st.multiselect(label, options, key=key, format_func=shown_as, on_change=_picked_several, args=(name, key))
+    widget(label, options, key=key, format_func=shown_as, on_change=_picked_several, args=(name, key), **more)
     return wish
+
+
+def chosen(name: str, options: Iterable[str]) -> list[str]:
+    """Those of some options that a choice of several names."""
+    offered = set(options)
+    return [each for each in dict.fromkeys(get(name).split("-")) if each in offered]
 
 
 def _picked_several(name: str, key: str) -> None:
@@ -300,7 +206,7 @@ def notes() -> list[str]:
 
 
 def text_fits_address() -> bool:
-    return _fits(_unusual())
+    return {"text", "pair"}.isdisjoint(set(_unusual()) - set(_written()))
 
 
 def _meet() -> None:
@@ -312,7 +218,7 @@ def _meet() -> None:
 def _read_address(address: dict[str, str]) -> None:
     refused = []
     # The browser's Back leads to addresses that could not hold the text either: that is no wish to lose it.
-    beyond = () if text_fits_address() else ("text", "pair")
+    beyond = set(_unusual()) - set(_written())
     for name, choice in CHOICES.items():
         value = get(name) if name in beyond else choice.default
         if name in address:
@@ -331,10 +237,13 @@ def _read_address(address: dict[str, str]) -> None:
 
 
 def _written() -> dict[str, str]:
-    """The address of what is shown; a text that is too long for one is left out."""
+    """The address of what is shown; what was typed and is too long for one is left out, the longest first."""
     address = _unusual()
-    if not _fits(address):
-        address = {name: value for name, value in address.items() if name not in ("text", "pair")}
+    for name in sorted(set(TYPED) & set(address), key=lambda name: len(address[name]), reverse=True):
+        if not _fits(address):
+            del address[name]
+    if "text" in _unusual() and "text" not in address:  # of another text other words and tokens would be chosen
+        address = {name: value for name, value in address.items() if name not in ("changed", "pins", "pins_b")}
     return address
 
 

@@ -2,14 +2,19 @@
 
 from collections.abc import Sequence
 from html import escape
+from typing import Any
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
+from encoder.changes import Ablation, lengths, spread, strongest
+from encoder.figures.heads import Roles
+from encoder.heads import MEASURES
 from encoder.labels import visible
 from encoder.maps import Places
 from encoder.steps import Shares
-from encoder.trace import Trace
+from encoder.trace import Array, Trace
 from pages.shared.state import Side
 
 
@@ -51,6 +56,72 @@ def shares(row: Shares, tokens: Sequence[str], side: Side) -> None:
             "Share": st.column_config.ProgressColumn(format="%.3f", min_value=0, max_value=1),
         },
     )  # fmt: skip
+
+
+def ablation(found: Ablation, side: Side) -> None:
+    """All heads, the one whose absence changes most first."""
+    order = strongest(found.change, found.change.size)
+    columns: dict[str, list[int] | list[float]] = {
+        "Layer": [layer + 1 for layer, _ in order],
+        "Head": [head + 1 for _, head in order],
+        "1 − cosine": [float(found.change[place]) for place in order],
+    }
+    if found.divergence is not None:
+        columns["KL of the guess, nats"] = [float(found.divergence[place]) for place in order]
+    formats = {name: st.column_config.NumberColumn(format="%.4f") for name in list(columns)[2:]}
+    st.dataframe(pd.DataFrame(columns), hide_index=True, key=f"ablation-{side}", height=320, column_config=formats)
+
+
+def roles(roles: Roles, shares: Array | None, measured: dict[str, Array], side: Side) -> None:
+    """All heads with their roles and measures, and a button that downloads them."""
+    names = np.asarray(roles)
+    places = [(layer, head) for layer in range(names.shape[0]) for head in range(names.shape[1])]
+    columns: dict[str, Any] = {
+        "Layer": [layer + 1 for layer, _ in places],
+        "Head": [head + 1 for _, head in places],
+        "Role": [str(names[place]) or "none" for place in places],
+    }
+    if shares is not None:
+        columns["Of the sentences"] = [float(shares[place]) for place in places]
+    columns |= {MEASURES[name].label: values[tuple(zip(*places, strict=True))] for name, values in measured.items()}
+    table = pd.DataFrame(columns)
+    formats: dict[str, Any] = {"Of the sentences": st.column_config.NumberColumn(format="%.3f")}
+    formats |= {
+        each.label: st.column_config.NumberColumn(format="%.3f", help=each.meaning) for each in MEASURES.values()
+    }
+    formats["Role"] = st.column_config.TextColumn(width=100)
+    st.dataframe(table, hide_index=True, key=f"roles-{side}", height=360, column_config=formats)
+    st.download_button(
+        "Download the table", data=lambda: table.to_csv(index=False).encode("utf-8-sig"), key=f"roles-csv-{side}",
+        file_name=f"heads-{side}.csv", mime="text/csv", icon=":material/download:", on_click="ignore",
+    )  # fmt: skip
+
+
+def neighbours(found: Sequence[tuple[str, float]], side: Side) -> None:
+    """The vocabulary's tokens that are nearest to one, with their cosines."""
+    table = pd.DataFrame({"Token": [visible(token) for token, _ in found], "Cosine": [cosine for _, cosine in found]})
+    bar = st.column_config.ProgressColumn(format="%.3f", min_value=0, max_value=1)
+    st.dataframe(
+        table, hide_index=True, key=f"neighbours-{side}", height="content", column_config={"Cosine": bar}
+    )  # fmt: skip
+
+
+def consequences(before: Trace, after: Trace, side: Side) -> None:
+    """What other choices in a model's making do to every layer."""
+    table = pd.DataFrame(
+        {
+            "Layer": range(1, len(before.layers) + 1),
+            "Spread": spread(before), "Spread, changed": spread(after),
+            "Length": lengths(before), "Length, changed": lengths(after),
+        }
+    )  # fmt: skip
+    entropy = "Entropy of attention ÷ ln T, mean over heads: 0 for one token only, 1 for all tokens alike."
+    length = "The mean length of the layer's hidden states."
+    formats = {
+        name: st.column_config.NumberColumn(format="%.3f", help=entropy if name.startswith("Spread") else length)
+        for name in table.columns[1:]
+    }
+    st.dataframe(table, hide_index=True, key=f"consequences-{side}", column_config=formats)
 
 
 def facts(numbers: Sequence[tuple[str, float]]) -> str:

@@ -5,29 +5,33 @@ import threading
 from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import numpy as np
 import streamlit as st
 
 from encoder import maps, packing, steps
 from encoder.catalogue import Entry
 from encoder.changes import Ablation, Changes
+from encoder.edits import Edit, Pairs, edited
 from encoder.maps import Places, Space
 from encoder.packing import Overview, Packed
+from encoder.quantities import Quantity
 from encoder.replay import Replay, replay
 from encoder.trace import Guess, Trace
 from encoder.views import whole_words, without_special
 from encoder.workshop import Run
-from pages.shared import lessons, state
+from pages.shared import choices, lessons, state
 from pages.shared.state import Side
 from pages.shared.store import Store
 
 if TYPE_CHECKING:
     from encoder.models import Model
 
-Kind = TypeVar("Kind", Trace, Places, Packed, Overview, Replay, Ablation)
+Kind = TypeVar("Kind", Trace, Places, Packed, Overview, Replay, Ablation, np.ndarray)
 
 CACHE_BYTES = 640 * 2**20  # one trace of BERT base at 512 tokens takes about 450 MB, of MiniLM at 16 tokens 2 MB
 READINGS = 240  # enough for what thirty learners look at; a short one that was let go is made again in milliseconds
 MODEL_BYTES = 3 * 2**30  # of all models in memory; BERT base takes 440 MB, a learner's own one or two
+NO_EDIT = Edit()
 READING = threading.BoundedSemaphore(2)  # readings at once: thirty long ones would take 13 GB and be no faster
 
 
@@ -37,7 +41,7 @@ def _models() -> "Store[Model]":
 
 
 @st.cache_resource(show_spinner=False)
-def _readings() -> "Store[Trace | Places | Packed | Overview | Replay | Ablation]":
+def _readings() -> "Store[Trace | Places | Packed | Overview | Replay | Ablation | np.ndarray]":
     # The allocator needs some of the bound for itself: memory between arrays of many sizes cannot all be used again.
     capacity = CACHE_BYTES * 7 // 8
     return Store(capacity, lambda reading: max(reading.nbytes, capacity // READINGS))
@@ -46,7 +50,7 @@ def _readings() -> "Store[Trace | Places | Packed | Overview | Replay | Ablation
 def entry(side: Side, entries: dict[str, Entry] | None = None) -> Entry:
     """The catalogue's line for the model chosen on a side. A folder that has gone leaves the default."""
     entries = entries or lessons.entries()
-    return entries.get(state.get(side)) or entries[state.CHOICES[side].default]
+    return entries.get(state.get(side)) or entries[choices.CHOICES[side].default]
 
 
 def device() -> str:
@@ -75,7 +79,13 @@ def load(entry: Entry, where: str) -> "Model":
 def trace(side: Side) -> Trace:
     """What the side's model made of the text, with every token that it read. Raises ModelError."""
     question, chosen = _question(side), entry(side)
-    return _once(Trace, question, lambda: _read(chosen, *question[1:]))
+    return once(Trace, question, lambda: _read(chosen, *question[1:]))
+
+
+def of(side: Side, text: str) -> Trace:
+    """What the side's model makes of another text. Raises ModelError."""
+    chosen, asked = entry(side), (device(), text, None, state.get("limit"))
+    return once(Trace, (chosen.name, *asked), lambda: _read(chosen, *asked))
 
 
 def shown(side: Side) -> Trace:
@@ -83,43 +93,59 @@ def shown(side: Side) -> Trace:
     read, (words, hide) = trace(side), _wishes()
     if not (words or hide):
         return read
-    return _once(Trace, (*_question(side), words, hide), lambda: _view(read, words, hide))
+    return once(Trace, (*_question(side), words, hide), lambda: _view(read, words, hide))
 
 
 def places(side: Side, space: Space) -> Places:
     """The map of the tokens shown, at every level. Raises ValueError where there are too few of them."""
     seen = shown(side)
-    return _once(Places, (*_question(side), *_wishes(), space), lambda: maps.places(seen, space))
+    return once(Places, (*_question(side), *_wishes(), space), lambda: maps.places(seen, space))
 
 
 def packed(side: Side) -> Packed:
     """All attention of the reading, for the browser; of a long text only the layer chosen. Raises ModelError."""
     read, question = trace(side), (side, *_question(side))
     if packing.is_whole(read):
-        return _once(Packed, (*question, "packed"), lambda: _in_turn(packing.pack, side, read, 0))
+        return once(Packed, (*question, "packed"), lambda: in_turn(packing.pack, side, read, 0))
     layer = min(state.get(state.sided("layer", side)), read.model.layers) - 1
-    seen = _once(Overview, (*question, "overview"), lambda: _in_turn(packing.overview, read))
-    return _once(Packed, (*question, layer), lambda: _in_turn(packing.pack, side, read, layer, seen))
+    seen = once(Overview, (*question, "overview"), lambda: in_turn(packing.overview, read))
+    return once(Packed, (*question, layer), lambda: in_turn(packing.pack, side, read, layer, seen))
 
 
-def what_if(side: Side, changes: Changes) -> Trace:
-    """The same reading with those changes. Raises ModelError."""
+def what_if(side: Side, changes: Changes, edit: Edit = NO_EDIT) -> Trace:
+    """The reading with those changes in the model and that edit of the text; with none, our Encoder's own.
+
+    Raises ModelError for changes of a model that our Encoder does not compute.
+    """
     question, reader = _question(side), model(side)
-    _, _, *asked = question
-    return _once(Trace, (*question, changes), lambda: _in_turn(reader.what_if(changes).trace, *asked))
+    _, _, text, pair, limit = question
+
+    def read() -> Trace:
+        other = reader if edit and not changes else reader.what_if(changes)
+        return other.trace(edited(text, edit).text, pair, limit)
+
+    return once(Trace, (*question, changes, edit), lambda: in_turn(read))
 
 
 def ablation(side: Side) -> Ablation:
     """What each head's absence would change. Raises ModelError."""
     question, reader = _question(side), model(side)
     _, _, *asked = question
-    return _once(Ablation, (*question, "ablation"), lambda: _in_turn(reader.ablation, *asked))
+    return once(Ablation, (*question, "ablation"), lambda: in_turn(reader.ablation, *asked))
 
 
-def guesses(side: Side, changes: Changes | None = None) -> tuple[Guess, ...] | None:
-    """What the side's model guesses behind each [MASK]: None where the text has none, () where it has no head."""
-    read, reader = what_if(side, changes) if changes else trace(side), model(side)
+def guesses(side: Side, read: Trace | None = None) -> tuple[Guess, ...] | None:
+    """What the side's model guesses behind each [MASK] of its reading, or of another one by it.
+
+    None where the text has none, () where the model has no head.
+    """
+    read, reader = read or trace(side), model(side)
     return reader.guesses(read) if reader.hidden_places(read) else None
+
+
+def moved(side: Side, after: Trace, pairs: Pairs) -> float | None:
+    """How far the guess behind [MASK] has moved in another reading by the side's model, in nats."""
+    return model(side).moved(trace(side), after, pairs)
 
 
 def guesses_by_layer(side: Side) -> list[tuple[Guess, ...]]:
@@ -130,16 +156,31 @@ def guesses_by_layer(side: Side) -> list[tuple[Guess, ...]]:
     return [reader.guesses(read, after=number) for number in range(1, len(read.layers) + 1)]
 
 
-def walk(side: Side, place: steps.Place) -> tuple[steps.Step, ...]:
-    """One layer step by step. Raises ModelError where the side's model cannot be followed."""
-    return steps.walk(trace(side), model(side).weights(place.layer), place)
+def quantity(side: Side, wanted: Quantity, shown: Trace) -> np.ndarray:
+    """A quantity of what is shown, or, where it needs the model's weights, of what was read. Raises ModelError."""
+    if not wanted.inside:
+        return wanted.of(shown)
+    read, reader = trace(side), model(side)
+    return once(np.ndarray, (*_question(side), wanted.label), lambda: in_turn(wanted.of, read, reader.weights))
+
+
+def neighbours(side: Side, place: int) -> tuple[tuple[str, float], ...]:
+    """The vocabulary's tokens nearest to a token read, as they start. Raises ModelError."""
+    return model(side).neighbours(trace(side), place)
+
+
+def walk(side: Side, place: steps.Place, changes: Changes) -> tuple[steps.Step, ...]:
+    """One layer step by step, with or without changes. Raises ModelError where the side's model cannot be followed."""
+    if not changes:
+        return steps.walk(trace(side), model(side).weights(place.layer), place)
+    return steps.walk(what_if(side, changes), model(side).what_if(changes).weights(place.layer), place)
 
 
 def again(run: Run, text: str, limit: int) -> Replay:
     """What every snapshot of a lesson makes of a text. Raises ModelError."""
     moments = run.moments
     key = run.name, len(moments), text, limit
-    return _once(Replay, key, lambda: _in_turn(replay, moments, text, limit))
+    return once(Replay, key, lambda: in_turn(replay, moments, text, limit))
 
 
 def ready(side: Side) -> Trace | None:
@@ -148,7 +189,8 @@ def ready(side: Side) -> Trace | None:
     return found if isinstance(found, Trace) else None
 
 
-def _once(kind: type[Kind], key: Hashable, make: Callable[[], Kind]) -> Kind:
+def once(kind: type[Kind], key: Hashable, make: Callable[[], Kind]) -> Kind:
+    """What was made for a key, or is made now, for everybody who asks."""
     # Everything a learner chose is in the key already: others may wait for this `make`, so it asks no session.
     value = _readings().get(key, make)
     assert isinstance(value, kind)
@@ -166,10 +208,10 @@ def _wishes() -> tuple[bool, bool]:
 
 
 def _read(entry: Entry, where: str, text: str, pair: str | None, limit: int) -> Trace:
-    return _in_turn(load(entry, where).trace, text, pair, limit)
+    return in_turn(load(entry, where).trace, text, pair, limit)
 
 
-def _in_turn(make: Callable[..., Kind], *given: Any) -> Kind:
+def in_turn(make: Callable[..., Kind], *given: Any) -> Kind:
     """Make what takes much memory for a long text, while only one other is made."""
     with READING:
         return make(*given)

@@ -1,0 +1,259 @@
+"""What a model does over the example sentences: against plain reading, on disk, and when something goes wrong."""
+
+import json
+import os
+import threading
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from encoder import survey
+from encoder.catalogue import catalogue
+from encoder.edits import words
+from encoder.heads import MEASURES, measured, repeats, roles
+from encoder.maps import hidden_states
+from encoder.models import load
+from encoder.sentences import SHIPPED, corpus
+from encoder.survey import ROLE_NAMES, Surveying, fingerprint
+from tests.tiny import save_tiny
+
+SENTENCES = {"Animals": ["The cat sat on the mat.", "The bank was warm."], "Questions": ["Was it unbelievable?"] * 2}
+
+
+@dataclass
+class Counting:
+    """A model that counts what it reads."""
+
+    model: object
+    read: int = 0
+
+    def trace(self, text):
+        self.read += 1
+        return self.model.trace(text)
+
+
+@pytest.fixture
+def few(monkeypatch, tmp_path):
+    """A corpus of four sentences in portions of three."""
+    path = tmp_path / "corpus.json"
+    path.write_text(json.dumps(SENTENCES), encoding="utf-8")
+    monkeypatch.setenv("ENCODER_LENS_CORPUS", str(path))
+    monkeypatch.setattr(survey, "PORTION", 3)
+    corpus.cache_clear()
+    yield path
+    corpus.cache_clear()
+
+
+@pytest.fixture
+def tiny(tmp_path):
+    return Counting(load(str(save_tiny(tmp_path / "model"))))
+
+
+ENTRY = catalogue()["scratch-untrained"]
+
+
+def surveyed(model, home, entry=ENTRY):
+    job = Surveying()
+    job.run(entry, lambda: model, home)
+    assert job.finished
+    return job
+
+
+def test_the_shipped_sentences_are_many_varied_and_labelled():
+    kinds = json.loads(SHIPPED.read_text(encoding="utf-8"))
+    texts = [text for each in kinds.values() for text in each]
+    assert len(texts) >= 500
+    assert len({text.casefold() for text in texts}) == len(texts)
+    assert len(kinds) >= 5
+    assert all(4 <= len(words(text)) <= 40 for text in texts)
+    openings = Counter(" ".join(text.split()[:3]) for text in texts)
+    assert openings.most_common(1)[0][1] <= 3
+
+
+def test_a_survey_is_what_reading_each_sentence_gives(few, tiny, tmp_path):
+    found = surveyed(tiny, tmp_path).survey
+    texts = [sentence.text for sentence in corpus()]
+    traces = [tiny.model.trace(text) for text in texts]
+    assert found.sentences == len(texts) == 4
+    for number, name in enumerate(MEASURES):
+        able = [trace for trace in traces if name != "same" or repeats(trace.tokens)]
+        expected = np.mean([measured(trace)[name] for trace in able], 0)
+        np.testing.assert_allclose(found.measures[number], expected, atol=1e-6)
+    for number, trace in enumerate(traces):
+        assert [[ROLE_NAMES[each] for each in row] for row in found.roles[number]] == [
+            list(row) for row in roles(trace)
+        ]
+    every = [word for text in texts for word in words(text)]
+    assert found.hidden.shape == (3, len(every), 12)
+    assert found.neurons.shape == (2, (len(every) + 3) // 4, 20)
+    first = hidden_states(traces[0])[2][2]  # [CLS] the cat
+    np.testing.assert_allclose(found.hidden[2, 1], first, rtol=2e-3, atol=2e-3)
+    np.testing.assert_allclose(found.neurons[1, 0], traces[0].layers[1].neurons[1], rtol=2e-3, atol=2e-3)
+
+
+def test_a_word_in_pieces_is_the_mean_of_its_pieces(few, tiny, tmp_path):
+    found = surveyed(tiny, tmp_path).survey
+    trace = tiny.model.trace("Was it unbelievable?")
+    place = sum(len(words(sentence.text)) for sentence in corpus()[:2]) + 2
+    assert trace.tokens.text[3:6] == ("un", "##believ", "##able")
+    np.testing.assert_allclose(found.hidden[1, place], trace.layers[0].hidden[3:6].mean(0), rtol=2e-3, atol=2e-3)
+
+
+def test_the_strongest_places_of_a_neuron_are_where_it_is_strongest(few, tiny, tmp_path):
+    found = surveyed(tiny, tmp_path).survey
+    every = []
+    for number, sentence in enumerate(corpus()):
+        trace = tiny.model.trace(sentence.text)
+        every += [
+            (float(trace.layers[1].neurons[token, 7]), (number, *map(int, trace.tokens.span[token])))
+            for token in np.flatnonzero(~trace.tokens.special)
+        ]
+    values = sorted((value for value, _ in every), reverse=True)[:10]
+    np.testing.assert_allclose(found.top[1, 7], values, atol=1e-6)
+    for value, where in zip(found.top[1, 7], found.where[1, 7].tolist(), strict=True):
+        assert any(tuple(where) == place and abs(value - other) < 1e-6 for other, place in every)
+
+
+def test_a_survey_that_was_stopped_goes_on_where_it_was(few, tiny, tmp_path):
+    whole = surveyed(tiny, tmp_path / "one").survey
+    assert tiny.read == 4
+    surveyed(tiny, tmp_path / "one")
+    assert tiny.read == 4, "all of it was on disk"
+    folder = tmp_path / "one" / fingerprint(ENTRY)
+    assert sorted(path.name for path in folder.iterdir()) == ["0000.npz", "0003.npz"]
+    (folder / "0003.npz").unlink()
+    again = surveyed(tiny, tmp_path / "one").survey
+    assert tiny.read == 5
+    (folder / "0000.npz").write_bytes((folder / "0000.npz").read_bytes()[:999])
+    once_more = surveyed(tiny, tmp_path / "one").survey
+    assert tiny.read == 8
+    for name in ("measures", "roles", "hidden", "neurons", "top", "where", "silent"):
+        assert np.array_equal(getattr(whole, name), getattr(again, name))
+        assert np.array_equal(getattr(whole, name), getattr(once_more, name))
+
+
+def test_usual_roles_are_those_of_most_sentences(few, tiny, tmp_path):
+    found = surveyed(tiny, tmp_path).survey
+    names, shares = found.usual_roles()
+    for layer in range(2):
+        for head in range(3):
+            votes = Counter(found.roles[:, layer, head].tolist())
+            assert votes[ROLE_NAMES.index(names[layer, head])] == max(votes.values())
+            assert shares[layer, head] == max(votes.values()) / 4
+
+
+def test_other_weights_and_other_sentences_are_another_survey(few, tmp_path):
+    entries = catalogue()
+    names = {fingerprint(entries[name]) for name in ("scratch", "minilm", "scratch-untrained", "first-article")}
+    assert len(names) == 4
+    few.write_text(json.dumps({"One": ["Another sentence."]}))
+    assert fingerprint(ENTRY) in names, "the sentences are those that the server read when it began"
+    corpus.cache_clear()
+    assert fingerprint(ENTRY) not in names
+
+
+def test_the_folders_not_used_for_longest_go(few, tiny, tmp_path):
+    home = tmp_path / "surveys"
+    for number in range(12):
+        (home / f"old{number:02d}").mkdir(parents=True)
+        os.utime(home / f"old{number:02d}", (1_000 + number,) * 2)
+    surveyed(tiny, home)
+    left = {path.name for path in home.iterdir()}
+    assert left == {fingerprint(ENTRY), *(f"old{number:02d}" for number in range(5, 12))}
+    assert len(left) == survey.FOLDERS
+
+
+@pytest.mark.parametrize("wrong", ["no JSON", "[]", "{}", '{"kind": [1]}', '{"kind": "text"}', '{"kind": ["..."]}'])
+def test_sentences_that_cannot_be_read_are_told(few, tiny, tmp_path, wrong):
+    few.write_text(wrong)
+    job = surveyed(tiny, tmp_path)
+    assert job.survey is None
+    assert job.error.startswith("The example sentences in “corpus.json” ")
+
+
+def test_what_goes_wrong_is_told_and_tried_again(few, tiny, tmp_path):
+    def broken():
+        raise OSError("the disk is full")
+
+    try:
+        job = survey.start(ENTRY, broken, tmp_path)
+        job.join(60)
+        assert job.survey is None
+        assert job.error.endswith("the server’s log says more.")
+        assert survey.start(ENTRY, broken, tmp_path) is job, "whoever asks is told, and nothing begins anew by itself"
+        again = survey.start(ENTRY, lambda: tiny, tmp_path, again=True)
+        assert again is not job
+        again.join(60)
+        assert again.survey
+        assert survey.start(ENTRY, broken, tmp_path) is again
+    finally:
+        survey._surveys.clear()
+
+
+def test_surveys_not_used_for_longest_leave_memory_but_none_under_way(few, tiny, tmp_path, monkeypatch):
+    go = threading.Event()
+    names = ("scratch-untrained", "first-article", "second-article", "scratch", "minilm")
+    entries = [catalogue()[name] for name in names]
+    try:
+        for entry in entries[:3]:
+            survey.start(entry, lambda: tiny, tmp_path).join(60)
+        monkeypatch.setattr(survey, "KEPT_BYTES", survey.running(entries[0]).survey.nbytes)
+        jobs = [survey.start(entry, lambda: go.wait(60) and tiny, tmp_path / "other") for entry in entries[3:]]
+        assert [survey.start(entry, lambda: tiny, tmp_path) for entry in entries[3:]] == jobs
+        assert list(survey._surveys) == list(names[2:])
+        threads = [each for each in threading.enumerate() if each.name.startswith("survey ")]
+        assert len(threads) == 2, "whoever asks again begins nothing anew"
+        go.set()
+        for job in jobs:
+            job.join(60)
+            assert job.survey
+    finally:
+        go.set()
+        survey._surveys.clear()
+
+
+def test_two_surveys_are_made_one_after_the_other(few, tiny, tmp_path):
+    inside, most = [], []
+
+    class Slow(Counting):
+        def trace(self, text):
+            inside.append(text)
+            most.append(len(inside))
+            threading.Event().wait(0.01)
+            inside.pop()
+            return super().trace(text)
+
+    slow = Slow(tiny.model)
+    try:
+        jobs = [survey.start(catalogue()[name], lambda: slow, tmp_path) for name in ("scratch", "first-article")]
+        for job in jobs:
+            job.join(60)
+            assert job.survey
+        assert max(most) == 1
+        assert slow.read == 8
+    finally:
+        survey._surveys.clear()
+
+
+def test_a_word_that_was_not_read_is_known_as_such(few, tiny, tmp_path):
+    class Short(Counting):
+        def trace(self, text):
+            return self.model.trace(text, limit=5)
+
+    found = surveyed(Short(tiny.model), tmp_path).survey
+    texts = [sentence.text for sentence in corpus()]
+    read = [len(tiny.model.trace(text, limit=5).tokens) - 2 for text in texts]
+    assert read == [3, 3, 3, 3]
+    # The cat sat | The bank was | Was it un: a word is read when a part of it is.
+    assert found.read.tolist() == [*[True] * 3, *[False] * 3, *[True] * 3, False, *[True] * 6]
+    assert not found.hidden[:, ~found.read].any()
+
+
+def test_sentences_in_which_nothing_repeats_do_not_lower_the_share_of_the_same_word(few, tiny, tmp_path):
+    found = surveyed(tiny, tmp_path).survey
+    assert [repeats(tiny.model.trace(sentence.text).tokens) for sentence in corpus()] == [True, False, False, False]
+    number = list(MEASURES).index("same")
+    expected = measured(tiny.model.trace(corpus()[0].text))["same"]
+    np.testing.assert_allclose(found.measures[number], expected, atol=1e-6)
