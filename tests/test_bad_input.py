@@ -486,8 +486,8 @@ def _pictures(app, side):
     column = half(app, side)
     small = sum(element.value.count("<img ") for element in column.get("html"))
     large = len(charts(app, side)) + (side in explored(app)["models"])
-    too_long = len(re.findall("BertViz’s|Heat maps hold|is for texts of up to", said(column)))
-    return small + large + len(column.get("iframe")) + len(column.get("dataframe")) + too_long
+    none = len(re.findall("BertViz’s|Heat maps hold|is for texts of up to|Nothing is changed yet", said(column)))
+    return small + large + len(column.get("iframe")) + len(column.get("dataframe")) + none
 
 
 def _texts(app):
