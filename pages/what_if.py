@@ -1,13 +1,15 @@
 """What if: words hidden or replaced, heads and neurons switched off, and what that changes."""
 
+from typing import NamedTuple
+
 import streamlit as st
 
-from encoder.changes import apart, difference, mean_turn, sentence_similarity, strongest, turns
+from encoder.changes import apart, difference, farthest_turn, mean_turn, sentence_similarity, strongest, turns
 from encoder.edits import Edit, Pairs, edited, pairs
 from encoder.errors import ModelError
 from encoder.figures import attention
 from encoder.figures import what_if as figures
-from encoder.trace import Trace
+from encoder.trace import Array, Trace
 from pages.shared import changing, prose, state, tables, traces
 from pages.shared.cards import guesses
 from pages.shared.columns import Column, columns, row, segments
@@ -18,8 +20,17 @@ MOST_TOKENS = 128  # for every head alone: the work grows with heads × layers �
 NAMED = 5  # heads that are told in words
 
 
-def change(column: Column, edit: Edit) -> None:
+class Changed(NamedTuple):
     """One column before and after what the learner changed."""
+
+    column: Column
+    after: Trace
+    matching: Pairs
+    turned: Array  # [layer, token]
+
+
+def change(column: Column, edit: Edit) -> Changed | None:
+    """What the learner changes in one column, and how far it went in a sentence; None where nothing is changed."""
     changes = changing.inside(column)
     after = traces.what_if(column.side, changes, edit)
     if not (changes or edit):
@@ -29,27 +40,37 @@ def change(column: Column, edit: Edit) -> None:
             f"matter in this text. As it is, our encoder with this model’s weights computes the last hidden states "
             f"that the model does, {close}."
         )
-        return
+        return None
     matching = pairs(column.read.tokens, after.tokens, edited(state.get("text"), edit).moved)
     turned = turns(column.read, after, matching)
     st.caption(
         f"The sentence’s cosine with before: {sentence_similarity(column.read, after):.3f}. Its tokens have turned by "
         f"{mean_turn(turned):.3f} on average."
     )
+    return Changed(column, after, matching, turned)
+
+
+def before_and_after(changed: Changed, farthest: float) -> None:
+    """What the learner wants to look at; `farthest` is the most that a token turns in any column."""
+    column, after, matching, turned = changed
     outcome = state.get("outcome")
     if outcome == "hidden":
-        column.show(figures.turned(turned, column.read.tokens.text, column.colour), "how far each token turns")
+        drawn = figures.turned(turned, column.read.tokens.text, column.colour, farthest)
+        column.show(drawn, "how far each token turns")
     elif outcome == "attention":
         maps(column, after, matching)
     else:
-        guesses(column)
-        guesses(column, after, matching)
-        if (nats := traces.moved(column.side, after, matching)) is not None:
-            st.caption(
-                f"The guess behind the first [MASK] of both texts has moved by {nats:.3f} nats (KL; 0: not at all)."
-            )
-        if traces.guesses(column.side, after) is None:
-            st.info("Nothing is hidden: click a word above and put [MASK] in its place.", icon=":material/edit:")
+        guessed(column, after, matching)
+
+
+def guessed(column: Column, after: Trace, matching: Pairs) -> None:
+    """What each [MASK] is taken for before and after."""
+    guesses(column)
+    guesses(column, after, matching)
+    if (nats := traces.moved(column.side, after, matching)) is not None:
+        st.caption(f"The guess behind the first [MASK] of both texts has moved by {nats:.3f} nats (KL; 0: not at all).")
+    if traces.guesses(column.side, after) is None:
+        st.info("Nothing is hidden: click a word above and put [MASK] in its place.", icon=":material/edit:")
 
 
 def maps(column: Column, after: Trace, matching: Pairs) -> None:
@@ -99,12 +120,17 @@ with row():
     if changing_something:
         segments("outcome", "What to look at", OUTCOMES)
 edit = changing.edit() if changing_something else Edit()
+found: list[Changed] = []
 for column in columns():
     with column:
         try:
-            if changing_something:
-                change(column, edit)
-            else:
+            if not changing_something:
                 each_head(column)
+            elif changed := change(column, edit):
+                found.append(changed)
         except ModelError as error:
             st.info(prose.plain(str(error)), icon=":material/info:")
+farthest = max((farthest_turn(each.turned) for each in found), default=0.0)
+for changed in found:
+    with changed.column:
+        before_and_after(changed, farthest)

@@ -19,8 +19,11 @@ ARGUMENTS = [
 
 
 def executable() -> str | None:
-    """The Chromium or Chrome that is installed on this machine, or None for Playwright's own."""
-    names = ("chromium", "chromium-browser", "google-chrome")
+    """The Chromium or Chrome that is installed on this machine, or None for Playwright's own.
+
+    Best the one without windows: it is the same engine and takes half of the processor's time for the same tests.
+    """
+    names = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
     return next((found for name in names if (found := shutil.which(name))), None)
 
 
@@ -39,14 +42,12 @@ def works() -> bool:
 
 
 def main() -> int:
-    """Install a browser unless one works: Playwright's own build, or else Debian's package."""
-    debian = shutil.which("apt-get") is not None
-    root = [] if not debian or os.geteuid() == 0 else ["sudo"]
-    for commands in (
-        [],
-        [[sys.executable, "-m", "playwright", "install", "chromium"]],
-        [[*root, "apt-get", "update", "-qq"], [*root, "apt-get", "install", "-y", "-qq", "chromium"]] if debian else [],
-    ):
+    """Install a browser unless one works: Playwright's own build, or else a package of Debian's or Ubuntu's."""
+    root = [] if os.geteuid() == 0 else ["sudo"]
+    get = [*root, "apt-get", "-qq"]
+    packages = [[[*get, "install", "-y", name]] for name in ("chromium-headless-shell", "chromium")]
+    playwright = [[sys.executable, "-m", "playwright", "install", "chromium", "--only-shell"]]
+    for commands in ([], playwright, *([[[*get, "update"]], *packages] if shutil.which("apt-get") else [])):
         for command in commands:
             subprocess.run(command, check=False)
         if works():

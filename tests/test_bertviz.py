@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -10,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Frame, sync_playwright
+from playwright.sync_api import Browser, Frame
 
 from encoder.figures import bertviz
 from encoder.figures.bertviz import LIMITS, View, fits, head_view, model_view, neuron_view
@@ -165,22 +164,13 @@ def test_views_are_drawn_without_importing_bertviz_torch_or_ipython() -> None:
 Open = Callable[..., Frame]
 
 
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        options = "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update --no-first-run"
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=options.split())
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
-def page_for(chromium: Browser) -> Iterator[Open]:
+def page_for(browser: Browser) -> Iterator[Open]:
     """Open a view as Streamlit does, in a sandboxed frame, with the network cut; any complaint fails the test."""
     complaints: list[str] = []
 
     def open_view(view: View, width: int = 600) -> Frame:
-        page = chromium.new_page(viewport={"width": width, "height": view.height}, offline=True)
+        page = browser.new_page(viewport={"width": width, "height": view.height}, offline=True)
         page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("dialog", lambda dialog: (complaints.append(dialog.message), dialog.dismiss()))
@@ -200,7 +190,7 @@ def page_for(chromium: Browser) -> Iterator[Open]:
         return frame
 
     yield open_view
-    for context in chromium.contexts:
+    for context in browser.contexts:
         context.close()
     assert complaints == []
 

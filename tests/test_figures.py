@@ -41,7 +41,7 @@ def drawn(trace):
         "neuron_map": feed_forward.neuron_map(layer, tokens, before=False),
         "strongest_neurons": feed_forward.strongest_neurons(layer.neurons, 1, LEFT),
         "strongest_tokens": feed_forward.strongest_tokens(layer.neurons, 1, tokens, LEFT),
-        "turned": what_if.turned(np.abs(quantity.of(trace)), tokens, LEFT),
+        "turned": what_if.turned(np.abs(quantity.of(trace)), tokens, LEFT, 1.0),
         "quantity_map": layers.quantity_map(
             quantity.of(trace), tokens, LEFT, quantity, layers.reach([quantity.of(trace)], quantity)
         ),

@@ -139,11 +139,13 @@ CHANGES = {
 
 @pytest.mark.parametrize("changes", CHANGES.values(), ids=CHANGES)
 def test_a_changed_encoder_computes_what_is_computed_by_hand(encoder, changes):
-    before = forward(encoder)
-    np.testing.assert_allclose(forward(changed(encoder, changes)), by_hand(encoder, changes), rtol=1e-5, atol=2e-5)
+    before, expected = forward(encoder), by_hand(encoder, changes)
+    # Without norms the states grow to 18, and float32 rounds a sum by its largest term.
+    largest = max(1, float(abs(expected).max()))
+    np.testing.assert_allclose(forward(changed(encoder, changes)), expected, rtol=1e-5, atol=1e-5 * largest)
     assert np.array_equal(forward(encoder), before), "the encoder itself stays as it is"
     if not changes.choices:  # an encoder may have been made so
-        assert bool(changes) == (not np.allclose(by_hand(encoder, changes), before, atol=1e-4))
+        assert bool(changes) == (not np.allclose(expected, before, atol=1e-4))
 
 
 @pytest.mark.parametrize(
@@ -358,6 +360,7 @@ def test_heads_that_are_off_change_the_reading_in_their_own_column_only(both_mod
     assert app.query_params["off"] == "2.3"
     expected = turns(scratch.trace(TEXT), scratch.what_if(Changes(frozenset({(1, 2)}))).trace(TEXT))
     assert np.allclose(numbers(charts(app)["chart-a-1"]["data"][0]["z"]), expected, atol=1e-5)
+    assert len({charts(app)[f"chart-{side}-1"]["data"][0]["zmax"] for side in "ab"}) == 1  # colours compare
     app.multiselect(key="pick.off").set_value([]).run()
     assert "off" not in app.query_params
     assert "Nothing is changed yet" in said(half(app, "a"))

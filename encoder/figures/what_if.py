@@ -2,21 +2,19 @@
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from encoder.figures.style import Figure, across, colour_bar, heat, labels, picture, present_scale, rgba
 from encoder.trace import Array
 
 
-def turned(values: Array, tokens: Sequence[str], colour: str) -> Figure:
+def turned(values: Array, tokens: Sequence[str], colour: str, farthest: float) -> Figure:
     """[layer, token] 1 − cosine between the same hidden states of two readings, the first layer at the bottom.
 
-    NaN, where a token is not in both, stays empty.
+    NaN, where a token is not in both, stays empty. farthest: the end of the scale, one for all models.
     """
     names = [f"layer {number}" for number in range(1, len(values) + 1)]
     drawn = heat(
         values, names, labels(tokens), present_scale(colour),
-        (0, float(np.nanmax(values, initial=0.01))), colorbar=colour_bar("1 − cosine"),
+        (0, max(0.01, farthest)), colorbar=colour_bar("1 − cosine"),
         hovertemplate="%{y}, %{x}<br>%{z:.4f}<extra></extra>",
     )  # fmt: skip
     return picture([drawn], height=max(240, 110 + 30 * len(names)), xaxis=across())
