@@ -121,7 +121,9 @@ def _pretrain_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--whole-words", action="store_true", default=None, help="hide all pieces of a word or none")
     parser.add_argument("--evaluate-every", type=int, default=500, help="steps (default: 500)")
     parser.add_argument("--save-every", type=int, default=250, help="steps (default: 250)")
-    parser.add_argument("--precision", choices=("no", "bf16"), default="no")
+    parser.add_argument(
+        "--precision", choices=("no", "bf16"), default="no", help="bf16: large products in half the bits"
+    )
     parser.add_argument("--compile", action="store_true", help="torch.compile: needs a C++ compiler")
 
 

@@ -30,7 +30,7 @@ HELD_OUT_SEED = 15  # what is hidden of held-out text is the same in every evalu
 
 @dataclass(frozen=True)
 class PretrainConfig:
-    """How to train. Every default is what the shipped checkpoint was made with."""
+    """How to train. Every default is what the shipped checkpoint's first step was made with."""
 
     steps: int = 14_000
     batch: int = 16  # sequences a step, of all processes together
@@ -71,7 +71,7 @@ class Pretraining:
         self, model: MaskedLanguageModel, config: PretrainConfig, pieces: Pieces, texts: Batches,
         precision: str = "no", compiled: bool = False,
     ) -> None:  # fmt: skip
-        """precision: "no" or "bf16"."""
+        """precision: "no", or "bf16" for large products in half the bits (weights and their changes stay float32)."""
         self.config, self.pieces = config, pieces
         self.step = 0  # how many are done
         self._texts = texts

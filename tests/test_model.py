@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from encoder.model import PRESETS, Attention, Encoder, EncoderConfig, Layer, projected_size, sinusoids
+from encoder.model import PRESETS, Attention, Encoder, EncoderConfig, Layer, attend, projected_size, sinusoids
 from tests.tiny import TINY, shaken, tiny_config
 
 IDS = torch.tensor([[3, 1, 4, 1, 5], [9, 2, 6, 5, 3]])
@@ -214,6 +214,22 @@ def test_the_gradient_through_a_token_that_may_read_nothing_is_finite(config, dt
         for name, weight in encoder.named_parameters():
             assert weight.grad is not None or not weight.requires_grad, name
             assert weight.grad is None or torch.isfinite(weight.grad).all(), name
+
+
+@pytest.mark.parametrize("mixed", [False, True])
+def test_attention_of_half_the_bits_is_computed_in_full_on_a_cpu(mixed):
+    generator = torch.Generator().manual_seed(3)
+    parts = [torch.randn(2, 3, 5, 4, generator=generator).bfloat16().requires_grad_() for _ in range(3)]
+    mask = torch.rand(2, 1, 5, 5, generator=generator) < 0.7
+    with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
+        context = attend(*parts, mask, 0.0, 0.5)
+    context.float().square().sum().backward()
+    whole = [part.detach().float().requires_grad_() for part in parts]
+    full = attend(*whole, mask, 0.0, 0.5)
+    full.bfloat16().float().square().sum().backward()
+    assert torch.equal(context, full.bfloat16())  # rounded once, at the end
+    for part, other in zip(parts, whole, strict=True):
+        assert torch.equal(part.grad, other.grad.bfloat16())
 
 
 @pytest.mark.parametrize("config", VARIANTS)

@@ -216,6 +216,17 @@ def test_two_processes_learn_what_one_does(book, tmp_path):
         torch.testing.assert_close(theirs[name], weight, atol=1e-3, rtol=0)
 
 
+def test_large_products_in_half_the_bits_learn_the_same(book, tmp_path):
+    finished(started(tmp_path / "full", book))
+    finished(started(tmp_path / "half", book, "--precision", "bf16"))
+    (full,), (half,) = (curve(tmp_path / name / "curve.csv") for name in ("full", "half"))
+    assert full["loss"] != half["loss"]  # something was rounded
+    assert float(half["loss"]) == pytest.approx(float(full["loss"]), rel=0.01)
+    assert {weight.dtype for name, weight in weights(tmp_path / "half").items() if name != "head.ids"} == {
+        torch.float32
+    }
+
+
 def test_a_run_goes_on_from_a_finished_model_and_learns_pieces_that_it_could_not_predict(book, tmp_path):
     few = ("--steps", "0", "--predictable", "5", "--seed", "3")
     finished(started(tmp_path / "before", book, *few))
