@@ -30,7 +30,7 @@ class Changed(NamedTuple):
 
 
 def change(column: Column, edit: Edit) -> Changed | None:
-    """What the learner changes in one column, and how far it went in a sentence; None where nothing is changed."""
+    """What the learner changes in one column; None, and what to do in a sentence, where nothing is changed."""
     changes = changing.inside(column)
     after = traces.what_if(column.side, changes, edit)
     if not (changes or edit):
@@ -42,16 +42,12 @@ def change(column: Column, edit: Edit) -> Changed | None:
         )
         return None
     matching = pairs(column.read.tokens, after.tokens, edited(state.get("text"), edit).moved)
-    turned = turns(column.read, after, matching)
-    st.caption(
-        f"The sentence’s cosine with before: {sentence_similarity(column.read, after):.3f}. Its tokens have turned by "
-        f"{mean_turn(turned):.3f} on average."
-    )
-    return Changed(column, after, matching, turned)
+    return Changed(column, after, matching, turns(column.read, after, matching))
 
 
 def before_and_after(changed: Changed, farthest: float) -> None:
-    """What the learner wants to look at; `farthest` is the most that a token turns in any column."""
+    """What the learner wants to look at, and how far all went in a sentence; `farthest` is that of the token that
+    turns most in any column."""
     column, after, matching, turned = changed
     outcome = state.get("outcome")
     if outcome == "hidden":
@@ -61,6 +57,10 @@ def before_and_after(changed: Changed, farthest: float) -> None:
         maps(column, after, matching)
     else:
         guessed(column, after, matching)
+    st.caption(
+        f"The sentence’s cosine with before: {sentence_similarity(column.read, after):.3f}. Its tokens have turned by "
+        f"{mean_turn(turned):.3f} on average."
+    )
 
 
 def guessed(column: Column, after: Trace, matching: Pairs) -> None:
