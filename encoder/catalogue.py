@@ -35,7 +35,7 @@ BUILT_IN = (
         "Our own encoder (4 layers, 8 heads, width 256), taught by this project to guess hidden words of old novels "
         "and of some Wikipedia.",
         folder=ROOT / "assets" / "scratch",
-        sha256="195396342e8bee871366bd487944c6d718f4c68d4af9692a1243e008c94d213f",
+        sha256="9c1bbb2f6b5ddb4aa13ec5f7e568406eaebeee66c04935c00b34d1879aadceca",
     ),
     Entry(
         "scratch-untrained",

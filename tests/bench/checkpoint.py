@@ -47,8 +47,8 @@ def rows() -> Iterator[Row]:
             "the commonest word's": _by_frequency(seen, batches, model.head.ids.numpy()),
             "an untrained encoder's": score(untrained, batches),
         }
-        if PEER.exists():
-            guesses["BertForMaskedLM's"] = _peer(text)
+        if peer := _peer(text):
+            guesses["BertForMaskedLM's"] = peer
         for name, other in guesses.items():
             note = f"{_said(found)}; {_said(other)}"
             yield Row("checkpoint", f"{text}: wrong guesses ÷ {name}", 100 * (1 - found.accuracy),
@@ -77,12 +77,17 @@ def _by_frequency(seen: "Array", batches: "Iterable[Masked]", choices: "Array") 
     return Score(accuracy, loss, float(np.exp(loss)), len(truth), float(possible.mean()))
 
 
-def _peer(text: str) -> "Score":
-    """What a run in build/peer has come to."""
+def _peer(text: str) -> "Score | None":
+    """What a run in build/peer has come to; None where there is none, or it was not asked yet."""
     from encoder.masked import Score
 
+    if not PEER.exists():
+        return None
     with PEER.open(newline="") as file:
-        last = [row for row in csv.DictReader(file) if row["text"] == text][-1]
+        asked = [row for row in csv.DictReader(file) if row["text"] == text]
+    if not asked:
+        return None
+    last = asked[-1]
     return Score(*(float(last[name]) for name in ("accuracy", "loss", "perplexity")), int(last["asked"]),
                  float(last["predictable"]))  # fmt: skip
 
