@@ -58,11 +58,6 @@ def mean_turn(turned: Array) -> float:
     return float(np.nanmean(turned[-1])) if not np.isnan(turned[-1]).all() else 0.0
 
 
-def farthest_turn(turned: Array) -> float:
-    """The most that any hidden state of [layer, token] turns."""
-    return float(np.nanmax(turned, initial=0.0))
-
-
 def everything(read: Trace) -> Pairs:
     """Each token with itself."""
     places = np.arange(len(read.tokens))

@@ -12,10 +12,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import scaled_dot_product_attention
 
 from encoder.changes import Changes
-from encoder.model import Encoder, EncoderConfig, Layer, join_heads, split_heads
+from encoder.model import Encoder, EncoderConfig, Layer, attend, join_heads, split_heads
 
 MOST_TOKENS = 2_048  # of all rows of a batch at once: their neurons, 13 MB in a layer of MiniLM, stay in the cache
 
@@ -106,7 +105,7 @@ def _attend(layer: Layer, rows: Tensor) -> tuple[Tensor, Tensor]:
     added: list[Tensor] = []
     for some in _portions(rows):
         query, key, value = attention.project(layer.attention_norm(some) if layer.pre_norm else some)
-        context = scaled_dot_product_attention(query, key, value, scale=attention.scale)
+        context = attend(query, key, value, attention.scale)
         if not added:
             found = context[0] @ weight.mT
         added.append(attention.output(join_heads(context)))

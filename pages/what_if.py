@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import streamlit as st
 
-from encoder.changes import apart, difference, farthest_turn, mean_turn, sentence_similarity, strongest, turns
+from encoder.changes import apart, difference, mean_turn, sentence_similarity, strongest, turns
 from encoder.edits import Edit, Pairs, edited, pairs
 from encoder.errors import ModelError
 from encoder.figures import attention
@@ -45,13 +45,12 @@ def change(column: Column, edit: Edit) -> Changed | None:
     return Changed(column, after, matching, turns(column.read, after, matching))
 
 
-def before_and_after(changed: Changed, farthest: float) -> None:
-    """What the learner wants to look at, and how far all went in a sentence; `farthest` is that of the token that
-    turns most in any column."""
+def before_and_after(changed: Changed, top: float) -> None:
+    """What the learner wants to look at, and how far all went in a sentence. top: of the scale of hidden states."""
     column, after, matching, turned = changed
     outcome = state.get("outcome")
     if outcome == "hidden":
-        drawn = figures.turned(turned, column.read.tokens.text, column.colour, farthest)
+        drawn = figures.turned(turned, column.read.tokens.text, column.colour, top)
         column.show(drawn, "how far each token turns")
     elif outcome == "attention":
         maps(column, after, matching)
@@ -130,7 +129,7 @@ for column in columns():
                 found.append(changed)
         except ModelError as error:
             st.info(prose.plain(str(error)), icon=":material/info:")
-farthest = max((farthest_turn(each.turned) for each in found), default=0.0)
+top = figures.reach(each.turned for each in found)
 for changed in found:
     with changed.column:
-        before_and_after(changed, farthest)
+        before_and_after(changed, top)

@@ -222,10 +222,10 @@ def test_attention_of_half_the_bits_is_computed_in_full_on_a_cpu(mixed):
     parts = [torch.randn(2, 3, 5, 4, generator=generator).bfloat16().requires_grad_() for _ in range(3)]
     mask = torch.rand(2, 1, 5, 5, generator=generator) < 0.7
     with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
-        context = attend(*parts, mask, 0.0, 0.5)
+        context = attend(*parts, 0.5, mask)
     context.float().square().sum().backward()
     whole = [part.detach().float().requires_grad_() for part in parts]
-    full = attend(*whole, mask, 0.0, 0.5)
+    full = attend(*whole, 0.5, mask)
     full.bfloat16().float().square().sum().backward()
     assert torch.equal(context, full.bfloat16())  # rounded once, at the end
     for part, other in zip(parts, whole, strict=True):

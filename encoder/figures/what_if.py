@@ -1,20 +1,27 @@
 """What if: how far a change turns every token, and how much each head's absence does."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+
+import numpy as np
 
 from encoder.figures.style import Figure, across, colour_bar, heat, labels, picture, present_scale, rgba
 from encoder.trace import Array
 
 
-def turned(values: Array, tokens: Sequence[str], colour: str, farthest: float) -> Figure:
+def reach(every: Iterable[Array]) -> float:
+    """The highest number of a scale that fits how far all models' states turned, so that colours compare."""
+    return max([0.01, *(float(np.nanmax(values, initial=0.0)) for values in every)])
+
+
+def turned(values: Array, tokens: Sequence[str], colour: str, top: float) -> Figure:
     """[layer, token] 1 − cosine between the same hidden states of two readings, the first layer at the bottom.
 
-    NaN, where a token is not in both, stays empty. farthest: the end of the scale, one for all models.
+    NaN, where a token is not in both, stays empty. top: the highest number of the scale, `reach`.
     """
     names = [f"layer {number}" for number in range(1, len(values) + 1)]
     drawn = heat(
         values, names, labels(tokens), present_scale(colour),
-        (0, max(0.01, farthest)), colorbar=colour_bar("1 − cosine"),
+        (0, top), colorbar=colour_bar("1 − cosine"),
         hovertemplate="%{y}, %{x}<br>%{z:.4f}<extra></extra>",
     )  # fmt: skip
     return picture([drawn], height=max(240, 110 + 30 * len(names)), xaxis=across())

@@ -81,10 +81,8 @@ def _peer(text: str) -> "Score | None":
     """What a run in build/peer has come to; None where there is none, or it was not asked yet."""
     from encoder.masked import Score
 
-    if not PEER.exists():
-        return None
-    with PEER.open(newline="") as file:
-        asked = [row for row in csv.DictReader(file) if row["text"] == text]
+    lines = PEER.read_text().splitlines() if PEER.exists() else []
+    asked = [row for row in csv.DictReader(lines) if row["text"] == text]
     if not asked:
         return None
     last = asked[-1]
