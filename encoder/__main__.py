@@ -61,12 +61,15 @@ def orders(options: argparse.Namespace) -> "Orders":
     from encoder.runs import SMALL, Orders
 
     given = {name: value for name, value in vars(options).items() if value is not None}
+    if options.deeper < 0 or (options.deeper and not options.start):
+        raise ValueError("--deeper is the number of layers to put on top of those of the model to --start from.")
     sizes = {name: given[name] for name in SIZES if name in given}
     training = PretrainConfig(**{each.name: given[each.name] for each in fields(PretrainConfig) if each.name in given})
     return Orders(
         tuple(options.texts), tuple(options.held_out), options.out,
         replace(SMALL, **{"positions": training.length, **sizes}), training,
         options.evaluate_every, options.save_every, options.precision, options.compile, options.start,
+        options.deeper,
     )  # fmt: skip
 
 
@@ -114,10 +117,12 @@ def _pretrain_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--held-out", nargs="*", default=[], help="texts to evaluate with")
     parser.add_argument("--out", type=Path, required=True, help="folder of the run; one that is there goes on")
     parser.add_argument("--start", type=Path, help="folder of a finished model to go on from; its sizes are taken")
+    parser.add_argument("--deeper", type=int, default=0, help="layers to put on top of those of --start (default: 0)")
     for name in (*SIZES, "steps", "batch", "length", "predictable", "seed"):
         parser.add_argument(f"--{name.replace('_', '-')}", type=int)
     for name in ("learning_rate", "warm_up", "weight_decay", "clip", "mask_rate", "last_mask_rate"):
         parser.add_argument(f"--{name.replace('_', '-')}", type=float)
+    parser.add_argument("--optimizer", choices=("adamw", "muon"), help="muon: for the matrices of linear layers")
     parser.add_argument("--whole-words", action="store_true", default=None, help="hide all pieces of a word or none")
     parser.add_argument("--evaluate-every", type=int, default=500, help="steps (default: 500)")
     parser.add_argument("--save-every", type=int, default=250, help="steps (default: 250)")

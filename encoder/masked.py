@@ -116,12 +116,19 @@ class MaskedLanguageModel(nn.Module):
         return logits
 
     def begin_as(self, other: "MaskedLanguageModel") -> None:
-        """Take over the weights of a model of the same sizes. What it could not predict begins as its rarest piece."""
+        """Take over the weights of a model of the same sizes, or of fewer layers.
+
+        Layers on top of those begin by adding nothing to what they read. What the model could not predict begins as
+        its rarest piece.
+        """
         known = other.head.bias.detach()
         bias = known.min().repeat(other.encoder.config.vocabulary)
         bias[other.head.ids] = known
         mine = {"head.ids": self.head.ids, "head.bias": bias[self.head.ids]}
-        self.load_state_dict(other.state_dict() | mine)
+        self.load_state_dict(self.state_dict() | other.state_dict() | mine)
+        for layer in self.encoder.layers[len(other.encoder.layers) :]:
+            nn.init.zeros_(layer.attention.output.weight)
+            nn.init.zeros_(layer.feed_forward.contract.weight)
 
     def loss(self, batch: Masked) -> tuple[Tensor, Tensor]:
         """Sum of the losses, in nats, and how many there are: of the tokens asked for that can be predicted."""

@@ -13,7 +13,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -37,6 +37,7 @@ class PretrainConfig:
     length: int = 128  # tokens of a sequence
     learning_rate: float = 1.5e-3  # the highest; 3e-3 no longer leaves the plateau of guessing by frequency
     warm_up: float = 0.03  # share of the steps over which the learning rate rises; then it falls as a cosine
+    optimizer: Literal["adamw", "muon"] = "adamw"  # as BERT's; Muon learns more from as many tokens
     weight_decay: float = 0.01  # of matrices; not of norms and biases
     clip: float = 1.0  # the longest gradient
     mask_rate: float = 0.6  # at the beginning: many guesses a step lead off the plateau (Wettig et al. 2022)
@@ -81,9 +82,8 @@ class Pretraining:
                 f"{self.accelerator.num_processes} processes cannot share {config.batch} sequences evenly."
             )
         self.model = model
-        optimizer = torch.optim.AdamW(_groups(model, config.weight_decay), lr=0.0, betas=(0.9, 0.98), fused=True)
         trained = _Loss(torch.compile(model) if compiled else model)  # type: ignore[arg-type]
-        self._trained, self._optimizer = self.accelerator.prepare(trained, optimizer)
+        self._trained, *self._optimizers = self.accelerator.prepare(trained, *_optimizers(model, config))
 
     def advance(self) -> dict[str, float]:
         """One step: hide, guess, and change every weight a little. Returns what it was like."""
@@ -98,10 +98,11 @@ class Pretraining:
         # Gradients are averaged over processes: times their number, each guess of the whole batch counts the same.
         accelerator.backward(loss * accelerator.num_processes / both[1].clamp(min=1))
         length = accelerator.clip_grad_norm_(self.model.parameters(), config.clip)
-        for group in self._optimizer.param_groups:
-            group["lr"] = config.learning_rate_at(self.step)
-        self._optimizer.step()
-        self._optimizer.zero_grad()
+        for optimizer in self._optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = config.learning_rate_at(self.step)
+            optimizer.step()
+            optimizer.zero_grad()
         done = {
             "loss": float(both[0] / both[1].clamp(min=1)), "gradient": float(length),
             "learning_rate": config.learning_rate_at(self.step), "mask_rate": config.mask_rate_at(self.step),
@@ -131,9 +132,10 @@ class Pretraining:
         shutil.rmtree(coming, ignore_errors=True)
         coming.mkdir(parents=True)
         save_file(_own(self.model.state_dict()), coming / "model.safetensors")
-        states = self._optimizer.state_dict()["state"]
-        save_file({f"{i}.{name}": value for i, state in states.items() for name, value in state.items()},
-                  coming / "optimizer.safetensors")  # fmt: skip
+        for number, optimizer in enumerate(self._optimizers):
+            states = optimizer.state_dict()["state"]
+            save_file({f"{i}.{name}": value for i, state in states.items() for name, value in state.items()},
+                      coming / f"optimizer-{number}.safetensors")  # fmt: skip
         (coming / "run.json").write_text(json.dumps(self._facts(), indent=1))
         for file in coming.iterdir():
             with file.open("rb") as written:
@@ -150,11 +152,12 @@ class Pretraining:
         if any(facts[name] != mine for name, mine in self._facts().items() if name != "step"):
             raise ValueError(f"{folder} holds a run with other settings.")
         self.model.load_state_dict(load_file(found[-1] / "model.safetensors"))
-        state = self._optimizer.state_dict()
-        for name, value in load_file(found[-1] / "optimizer.safetensors").items():
-            number, _, what = name.partition(".")
-            state["state"].setdefault(int(number), {})[what] = value
-        self._optimizer.load_state_dict(state)
+        for number, optimizer in enumerate(self._optimizers):
+            state = optimizer.state_dict()
+            for name, value in load_file(found[-1] / f"optimizer-{number}.safetensors").items():
+                i, _, what = name.partition(".")
+                state["state"].setdefault(int(i), {})[what] = value
+            optimizer.load_state_dict(state)
         self.step = facts["step"]
         return True
 
@@ -213,12 +216,24 @@ def _rows(file: Path, step: int) -> list[list[str]]:
         return [row for row in csv.reader(before) if not row[0].isdecimal() or int(row[0]) <= step]
 
 
-def _groups(model: nn.Module, decay: float) -> list[dict[str, Any]]:
-    weights = [weight for weight in model.parameters() if weight.requires_grad]
-    return [
-        {"params": [weight for weight in weights if weight.ndim > 1], "weight_decay": decay},
+def _optimizers(model: nn.Module, config: PretrainConfig) -> list[torch.optim.Optimizer]:
+    """AdamW for every weight; or Muon for the matrices of linear layers, and AdamW for what is left.
+
+    Muon gives all directions of a matrix a step of one length (Jordan et al. 2024), here as long as AdamW's would be
+    (Liu et al. 2025), so that both follow one learning rate.
+    """
+    muon = config.optimizer == "muon"
+    linear = [module.weight for module in model.modules() if muon and isinstance(module, nn.Linear)]
+    taken = set(map(id, linear))
+    weights = [weight for weight in model.parameters() if weight.requires_grad and id(weight) not in taken]
+    groups = [
+        {"params": [weight for weight in weights if weight.ndim > 1], "weight_decay": config.weight_decay},
         {"params": [weight for weight in weights if weight.ndim < 2], "weight_decay": 0.0},
     ]
+    adamw = torch.optim.AdamW(groups, lr=0.0, betas=(0.9, 0.98), fused=True)
+    if not muon:
+        return [adamw]
+    return [adamw, torch.optim.Muon(linear, 0.0, config.weight_decay, adjust_lr_fn="match_rms_adamw")]
 
 
 def _share(batch: Masked, number: int, count: int) -> Masked:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +45,7 @@ class Orders:
     precision: str = "no"
     compiled: bool = False
     start: Path | None = None  # a finished model whose weights to begin with, instead of random ones
+    deeper: int = 0  # layers to put on top of that model's
 
 
 class Journal:
@@ -131,7 +132,8 @@ def _model(orders: Orders, row: Array) -> MaskedLanguageModel:
         raise ValueError(f"The model in {orders.start} has another vocabulary than BERT's, which texts are cut with.")
     if orders.training.length > before.encoder.config.positions:
         raise ValueError(f"The model to start from reads {before.encoder.config.positions} tokens at most.")
-    model = MaskedLanguageModel(Encoder(before.encoder.config), predictable)
+    config = before.encoder.config
+    model = MaskedLanguageModel(Encoder(replace(config, layers=config.layers + orders.deeper)), predictable)
     model.begin_as(before)
     return model
 

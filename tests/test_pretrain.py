@@ -123,17 +123,34 @@ def test_the_learning_rate_rises_then_falls_and_fewer_tokens_are_hidden_towards_
     assert [config.mask_rate_at(step) for step in (0, 99)] == pytest.approx([0.6, 0.2])
 
 
-def test_a_resumed_run_goes_on_as_if_it_had_never_stopped(row, pieces, tmp_path):
-    whole, first = pretraining(row, pieces), pretraining(row, pieces)
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_a_resumed_run_goes_on_as_if_it_had_never_stopped(row, pieces, tmp_path, optimizer):
+    whole, first = (pretraining(row, pieces, optimizer=optimizer) for _ in range(2))
     before = [first.advance() for _ in range(7)]
     first.save(tmp_path)
-    again = pretraining(row, pieces)
+    again = pretraining(row, pieces, optimizer=optimizer)
     assert again.resume(tmp_path)
     assert again.step == 7
     after = [again.advance() for _ in range(7)]
     assert [whole.advance() for _ in range(14)] == before + after
     for name, weight in whole.model.state_dict().items():
         assert torch.equal(weight, again.model.state_dict()[name]), name
+
+
+def test_muon_gives_every_direction_of_a_matrix_a_step_of_one_length_and_leaves_embeddings_to_adamw(row, pieces):
+    steps = {}
+    for optimizer in ("adamw", "muon"):
+        run = pretraining(row, pieces, optimizer=optimizer, warm_up=0.05, weight_decay=0.0, learning_rate=1e-2)
+        before = {name: weight.clone() for name, weight in run.model.named_parameters()}
+        run.advance()
+        steps[optimizer] = {name: weight.detach() - before[name] for name, weight in run.model.named_parameters()}
+    matrix = "encoder.layers.1.feed_forward.expand.weight"  # [48, 24]
+    lengths = {optimizer: torch.linalg.svdvals(step[matrix].detach()) for optimizer, step in steps.items()}
+    assert lengths["muon"].max() == pytest.approx(0.2 * 1e-2 * 48**0.5, rel=0.3)  # Newton and Schulz come close
+    assert lengths["muon"].median() > 0.5 * lengths["muon"].max()
+    assert lengths["adamw"].median() < 0.5 * lengths["adamw"].max()
+    for name in ("encoder.embeddings.token.weight", "encoder.layers.0.ffn_norm.weight", "head.bias"):
+        assert torch.equal(steps["muon"][name], steps["adamw"][name]), name
 
 
 def test_only_the_newest_checkpoint_is_kept_and_a_half_written_one_is_none(row, pieces, tmp_path):
@@ -254,6 +271,20 @@ def test_a_piece_that_a_model_learns_anew_begins_as_its_rarest(pieces):
     torch.testing.assert_close(ours[:, 1:], theirs[:, [0, 2]])
 
 
+def test_a_run_can_put_layers_on_top_of_the_model_it_starts_from(book, tmp_path):
+    finished(started(tmp_path / "before", book, "--steps", "10"))
+    start = ("--start", str(tmp_path / "before" / "model"), "--deeper", "1", "--optimizer", "muon")
+    finished(started(tmp_path / "same", book, *start, "--steps", "0"))
+    before, same = (read(tmp_path / name / "model") for name in ("before", "same"))
+    ids = torch.from_numpy(np.array([[101, *token_row(SENTENCES[:1], wordpiece())]])).long()
+    assert same.encoder.config == replace(before.encoder.config, layers=3)
+    torch.testing.assert_close(same.encoder(ids), before.encoder(ids))
+    finished(started(tmp_path / "after", book, *start))
+    after = read(tmp_path / "after" / "model").encoder.layers[2]
+    assert after.attention.output.weight.abs().min() > 0
+    assert float(curve(tmp_path / "after" / "curve.csv")[-1]["loss"]) < math.log(len(before.head.ids))
+
+
 def test_what_cannot_be_is_said_in_one_sentence(tmp_path, capsys):
     assert main(["pretrain", "nowhere.txt", "--out", str(tmp_path / "run")]) == 1
     assert capsys.readouterr().err == "There is no file or folder nowhere.txt.\n"
@@ -262,3 +293,7 @@ def test_what_cannot_be_is_said_in_one_sentence(tmp_path, capsys):
     assert capsys.readouterr().err == "3 tokens of text are too few for one sequence of 128.\n"
     assert main(["pretrain", str(tmp_path / "short.txt"), "--out", str(tmp_path / "third"), "--start", "nowhere"]) == 1
     assert capsys.readouterr().err == "The config.json in “nowhere” is missing, or describes no encoder.\n"
+    deeper = "--deeper is the number of layers to put on top of those of the model to --start from.\n"
+    for wrong in (["--deeper", "1"], ["--deeper", "-1", "--start", "nowhere"]):
+        assert main(["pretrain", str(tmp_path / "short.txt"), "--out", str(tmp_path / "fourth"), *wrong]) == 1
+        assert capsys.readouterr().err == deeper
