@@ -32,10 +32,10 @@ BUILT_IN = (
     Entry(
         "scratch",
         "From scratch",
-        "Our own encoder (4 layers, 8 heads, width 256), taught by this project to guess hidden words of old novels "
+        "Our own encoder (5 layers, 8 heads, width 256), taught by this project to guess hidden words of old novels "
         "and of some Wikipedia.",
         folder=ROOT / "assets" / "scratch",
-        sha256="9c1bbb2f6b5ddb4aa13ec5f7e568406eaebeee66c04935c00b34d1879aadceca",
+        sha256="8b71f9b9d553256ae58241ca5b9e8b45d68bb117b25d575f162dde97bdbb504e",
     ),
     Entry(
         "scratch-untrained",

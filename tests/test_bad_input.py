@@ -259,9 +259,9 @@ def test_nonsense_in_the_address_falls_back_with_a_note(page, address, no_gpu):
     assert "both models run on the CPU" in said(app.sidebar)
     assert app.query_params == {**address, "layer": "99", "gpu": "1"}
     if page == "feed_forward" or address == MAPS:
-        assert layers_and_heads(app)["layer"] == 4
+        assert layers_and_heads(app)["layer"] == 5
         assert layers_and_heads(app)["layer_b"] == 6
-        assert "has 4 layers: this is its last one." in said(half(app, "a"))
+        assert "has 5 layers: this is its last one." in said(half(app, "a"))
         assert "has 6 layers: this is its last one." in said(half(app, "b"))
 
 

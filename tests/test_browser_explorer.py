@@ -385,8 +385,8 @@ def test_arrows_move_through_layers_and_heads_of_both_models_and_wrap_around(vis
     press(page, "ArrowDown", "ArrowRight", "ArrowRight")
     expect_at(page, "a", 2, 3)
     expect_at(page, "b", 2, 3)
-    press(page, "ArrowLeft", "ArrowUp", "ArrowUp")  # the right model has six layers, the left four
-    expect_at(page, "a", 4, 2)
+    press(page, "ArrowLeft", "ArrowUp", "ArrowUp")  # the right model has six layers, the left five
+    expect_at(page, "a", 5, 2)
     expect_at(page, "b", 6, 2)
     press(page, "ArrowLeft", "ArrowLeft", "ArrowDown")
     expect_at(page, "a", 1, 8)

@@ -135,7 +135,7 @@ def test_the_example_sentences_are_read_with_progress_and_then_known(visitor):
         page.locator(".st-key-roles-csv-a button").click()
     lines = downloading.value.path().read_text(encoding="utf-8-sig").splitlines()
     assert lines[0].startswith("Layer,Head,Role,Of the sentences,Previous token,")
-    assert len(lines) == 1 + 4 * 8
+    assert len(lines) == 1 + 5 * 8
 
 
 def test_a_neurons_sentences_have_its_words_marked(visitor):
@@ -144,7 +144,7 @@ def test_a_neurons_sentences_have_its_words_marked(visitor):
     for side in "ab":
         expect(page.locator(f".found.{side} .row")).to_have_count(10)
         expect(page.locator(f".found.{side} mark")).to_have_count(10)
-        expect(chart(page, side, 1, part="silent").locator(BARS)).to_have_count(4 if side == "a" else 6)
+        expect(chart(page, side, 1, part="silent").locator(BARS)).to_have_count(5 if side == "a" else 6)
     expect(page.get_by_text("On and off with it in MiniLM")).to_be_visible()
 
 
