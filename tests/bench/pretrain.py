@@ -140,7 +140,7 @@ def _measure(name: str) -> float:
     run = _ours()
     step = run.advance if name == "ours" else _bert(run)
     if name != "ours":
-        del run.model, run._trained, run._optimizer  # what it leaves behind, the peer uses
+        del run.model, run._trained, run._optimizers  # what it leaves behind, the peer uses
     for _ in range(STEPS):
         step()
     return _most() - before
