@@ -56,13 +56,11 @@ def _pretrain(options: argparse.Namespace) -> int:
 
 
 def orders(options: argparse.Namespace) -> "Orders":
-    """What the options of `pretrain` ask for. Raises ValueError for sizes that no encoder can have."""
+    """What the options of `pretrain` ask for. Raises ValueError for what no encoder and no run can have."""
     from encoder.pretrain import PretrainConfig
     from encoder.runs import SMALL, Orders
 
     given = {name: value for name, value in vars(options).items() if value is not None}
-    if options.deeper < 0 or (options.deeper and not options.start):
-        raise ValueError("--deeper is the number of layers to put on top of those of the model to --start from.")
     sizes = {name: given[name] for name in SIZES if name in given}
     training = PretrainConfig(**{each.name: given[each.name] for each in fields(PretrainConfig) if each.name in given})
     return Orders(

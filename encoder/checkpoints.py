@@ -1,13 +1,15 @@
 """A trained encoder as two files: `model.safetensors` with its weights, `config.json` with everything else."""
 
 import json
+import os
+import shutil
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from safetensors.torch import save as as_bytes
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel, WordPiece
@@ -27,15 +29,21 @@ FAMILY = "encoder-lens"  # what config.json calls the model's type, where transf
 def save(model: MaskedLanguageModel, folder: Path, about: dict[str, Any], tokenizer: Tokenizer | None = None) -> None:
     """Write the model, its weights in half precision, with what is known `about` how it was made.
 
-    tokenizer: its own; without one it reads BERT's word pieces.
+    tokenizer: its own; without one it reads BERT's word pieces. No file of the folder is ever half written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    coming = folder.with_name(f".coming-{folder.name}")
+    shutil.rmtree(coming, ignore_errors=True)
+    coming.mkdir(parents=True)
     state = {name: _small(weight) for name, weight in model.state_dict().items()}
-    save_file(state, folder / "model.safetensors")
+    (coming / "model.safetensors").write_bytes(as_bytes(state))  # its own `save_file` hides files from other users
     config = {"model_type": FAMILY, "encoder": asdict(model.encoder.config), "about": about}
-    (folder / "config.json").write_text(json.dumps(config, indent=1), encoding="utf-8")
+    (coming / "config.json").write_text(json.dumps(config, indent=1), encoding="utf-8")
     if tokenizer is not None:
-        tokenizer.save(str(folder / "tokenizer.json"))
+        tokenizer.save(str(coming / "tokenizer.json"))
+    folder.mkdir(exist_ok=True)
+    for file in coming.iterdir():
+        os.replace(file, folder / file.name)
+    coming.rmdir()
 
 
 def pack(folder: Path) -> bytes:

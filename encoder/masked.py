@@ -43,6 +43,10 @@ class Masked(NamedTuple):
     def to(self, device: torch.device) -> "Masked":
         return Masked(*(part.to(device) for part in self))
 
+    def share(self, number: int, count: int) -> "Masked":
+        """The sequences of one of so many processes, counted from 0."""
+        return Masked(*(part[number::count] for part in self))
+
 
 def hide(ids: Tensor, pieces: Pieces, rate: float, chance: torch.Generator, whole_words: bool = False) -> Masked:
     """Ask for a share of the tokens: 80 % of them become [MASK], 10 % any piece, 10 % stay as they are.

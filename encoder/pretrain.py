@@ -17,7 +17,8 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, PartialState
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -26,6 +27,11 @@ from encoder.texts import Batches, Sequences
 from encoder.trace import Array
 
 HELD_OUT_SEED = 15  # what is hidden of held-out text is the same in every evaluation of every run
+BOUNDS = {  # the least and the most that a setting can be
+    "steps": (0, math.inf), "batch": (1, math.inf), "length": (2, math.inf), "learning_rate": (0, math.inf),
+    "warm_up": (0, 1), "weight_decay": (0, math.inf), "clip": (0, math.inf), "mask_rate": (0, 1),
+    "last_mask_rate": (0, 1), "predictable": (1, math.inf), "seed": (0, math.inf),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -46,6 +52,14 @@ class PretrainConfig:
     predictable: int = 10_000  # the commonest pieces; a head for all 30,522 would take most of the time
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        """Raises ValueError for a setting that no run can have."""
+        for name, (least, most) in BOUNDS.items():
+            value = getattr(self, name)
+            if not least <= value <= most or not math.isfinite(value):
+                limits = f"at least {least}" if most == math.inf else f"between {least} and {most}"
+                raise ValueError(f"The {name.replace('_', ' ')} has to be {limits}, and is {value}.")
+
     def learning_rate_at(self, step: int) -> float:
         """Of a step, counted from 0."""
         warm = max(1, round(self.warm_up * self.steps))
@@ -55,6 +69,11 @@ class PretrainConfig:
 
     def mask_rate_at(self, step: int) -> float:
         return self.mask_rate + (self.last_mask_rate - self.mask_rate) * step / max(1, self.steps - 1)
+
+
+def processes() -> PartialState:
+    """Those that share a run, and which of them this is: with CUDA where it is, otherwise on the CPU."""
+    return PartialState(cpu=not torch.cuda.is_available())
 
 
 def commonest(row: Array, pieces: Pieces, count: int) -> Tensor:
@@ -70,43 +89,57 @@ class Pretraining:
 
     def __init__(
         self, model: MaskedLanguageModel, config: PretrainConfig, pieces: Pieces, texts: Batches,
-        precision: str = "no", compiled: bool = False,
+        precision: str = "no", compiled: bool = False, origin: Mapping[str, Any] | None = None,
     ) -> None:  # fmt: skip
-        """precision: "no", or "bf16" for large products in half the bits (weights and their changes stay float32)."""
+        """precision: "no", or "bf16" for large products in half the bits (weights and their changes stay float32).
+
+        origin: what else has to be the same, by name, for a run to go on from another's checkpoint.
+        """
         self.config, self.pieces = config, pieces
+        self._origin = {"precision": precision, **(origin or {})}
         self.step = 0  # how many are done
         self._texts = texts
-        self.accelerator = Accelerator(mixed_precision=precision, cpu=not torch.cuda.is_available())
+        processes()
+        self.accelerator = Accelerator(mixed_precision=precision)
         if config.batch % self.accelerator.num_processes:
             raise ValueError(
                 f"{self.accelerator.num_processes} processes cannot share {config.batch} sequences evenly."
             )
         self.model = model
-        trained = _Loss(torch.compile(model) if compiled else model)  # type: ignore[arg-type]
-        self._trained, *self._optimizers = self.accelerator.prepare(trained, *_optimizers(model, config))
+        if compiled:
+            model.encoder.compile()  # type: ignore[no-untyped-call]  # the head reads another number of places each step
+        self._trained, *self._optimizers = self.accelerator.prepare(_Loss(model), *_optimizers(model, config))
 
     def advance(self) -> dict[str, float]:
-        """One step: hide, guess, and change every weight a little. Returns what it was like."""
+        """One step: hide, guess, and change every weight a little. Returns what it was like.
+
+        Raises ValueError, and changes nothing, where the loss or its gradient is no number any more.
+        """
         config, accelerator = self.config, self.accelerator
         self.model.train()
         torch.manual_seed(_seed(config.seed, self.step))  # dropout
         batch = self.batch(self.step)
-        share = _share(batch, accelerator.process_index, accelerator.num_processes)
+        share = batch.share(accelerator.process_index, accelerator.num_processes)
         with accelerator.autocast():
             loss, guesses = self._trained(share.to(accelerator.device))
         both = accelerator.reduce(torch.stack([loss.detach(), guesses]), "sum")
         # Gradients are averaged over processes: times their number, each guess of the whole batch counts the same.
         accelerator.backward(loss * accelerator.num_processes / both[1].clamp(min=1))
         length = accelerator.clip_grad_norm_(self.model.parameters(), config.clip)
-        for optimizer in self._optimizers:
-            for group in optimizer.param_groups:
-                group["lr"] = config.learning_rate_at(self.step)
-            optimizer.step()
-            optimizer.zero_grad()
         done = {
             "loss": float(both[0] / both[1].clamp(min=1)), "gradient": float(length),
             "learning_rate": config.learning_rate_at(self.step), "mask_rate": config.mask_rate_at(self.step),
         }  # fmt: skip
+        if not all(map(math.isfinite, done.values())):
+            raise ValueError(
+                f"After {self.step} steps the loss is no number any more: the learning rate is too high for this "
+                "encoder, or a norm is missing."
+            )
+        for optimizer in self._optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = done["learning_rate"]
+            optimizer.step()
+            optimizer.zero_grad()
         self.step += 1
         return done
 
@@ -124,45 +157,64 @@ class Pretraining:
     # ---- checkpoints
 
     def save(self, folder: Path) -> None:
-        """Keep everything that going on needs; at no moment is there less than one whole checkpoint."""
+        """Keep everything that going on needs; at no moment is there less than one whole checkpoint.
+
+        Raises OSError, in a sentence, where the folder cannot be written to.
+        """
         whole = folder / f"step-{self.step:08d}"
         if whole.exists() or not self.accelerator.is_main_process:
             return
         coming = folder / f".coming-{self.step}"
         shutil.rmtree(coming, ignore_errors=True)
-        coming.mkdir(parents=True)
-        save_file(_own(self.model.state_dict()), coming / "model.safetensors")
-        for number, optimizer in enumerate(self._optimizers):
-            states = optimizer.state_dict()["state"]
-            save_file({f"{i}.{name}": value for i, state in states.items() for name, value in state.items()},
-                      coming / f"optimizer-{number}.safetensors")  # fmt: skip
-        (coming / "run.json").write_text(json.dumps(self._facts(), indent=1))
-        for file in coming.iterdir():
-            with file.open("rb") as written:
-                os.fsync(written.fileno())
+        try:
+            self._write(coming)
+        except (OSError, SafetensorError) as error:
+            shutil.rmtree(coming, ignore_errors=True)
+            raise OSError(f"Step {self.step} cannot be kept in {folder}: {error}") from error
         os.replace(coming, whole)
         for older in checkpoints(folder)[:-1]:
             shutil.rmtree(older)
 
     def resume(self, folder: Path) -> bool:
-        """Go on from the last checkpoint in a folder; False where there is none. Raises ValueError for another's."""
-        if not (found := checkpoints(folder)):
-            return False
-        facts = json.loads((found[-1] / "run.json").read_text())
-        if any(facts[name] != mine for name, mine in self._facts().items() if name != "step"):
-            raise ValueError(f"{folder} holds a run with other settings.")
-        self.model.load_state_dict(load_file(found[-1] / "model.safetensors"))
+        """Go on from the last checkpoint in a folder; False where there is none.
+
+        Raises ValueError where that is of another run, or where some processes find it and others do not.
+        """
+        if found := checkpoints(folder):
+            self._read(found[-1])
+        steps = self.accelerator.gather(torch.tensor([self.step], device=self.accelerator.device))
+        if bool((steps != self.step).any()):
+            raise ValueError(f"Some processes do not see the checkpoints of the others: {folder} has to be shared.")
+        return bool(found)
+
+    def _write(self, folder: Path) -> None:
+        folder.mkdir(parents=True)
+        save_file(_own(self.model.state_dict()), folder / "model.safetensors")
+        for number, optimizer in enumerate(self._optimizers):
+            states = optimizer.state_dict()["state"]
+            save_file({f"{i}.{name}": value for i, state in states.items() for name, value in state.items()},
+                      folder / f"optimizer-{number}.safetensors")  # fmt: skip
+        (folder / "run.json").write_text(json.dumps(self._facts(), indent=1))
+        for file in folder.iterdir():
+            with file.open("rb") as written:
+                os.fsync(written.fileno())
+
+    def _read(self, folder: Path) -> None:
+        facts = json.loads((folder / "run.json").read_text())
+        if others := [name for name, mine in self._facts().items() if name != "step" and facts.get(name) != mine]:
+            raise ValueError(f"{folder.parent} holds a run with other settings: {', '.join(others)}.")
+        self.model.load_state_dict(load_file(folder / "model.safetensors"))
         for number, optimizer in enumerate(self._optimizers):
             state = optimizer.state_dict()
-            for name, value in load_file(found[-1] / f"optimizer-{number}.safetensors").items():
+            for name, value in load_file(folder / f"optimizer-{number}.safetensors").items():
                 i, _, what = name.partition(".")
                 state["state"].setdefault(int(i), {})[what] = value
             optimizer.load_state_dict(state)
         self.step = facts["step"]
-        return True
 
     def _facts(self) -> dict[str, Any]:
-        return {"step": self.step, "encoder": asdict(self.model.encoder.config), "training": asdict(self.config)}
+        model, training = asdict(self.model.encoder.config), asdict(self.config)
+        return {"step": self.step, "encoder": model, "training": training, **self._origin}
 
 
 class _Loss(nn.Module):
@@ -234,11 +286,6 @@ def _optimizers(model: nn.Module, config: PretrainConfig) -> list[torch.optim.Op
     if not muon:
         return [adamw]
     return [adamw, torch.optim.Muon(linear, 0.0, config.weight_decay, adjust_lr_fn="match_rms_adamw")]
-
-
-def _share(batch: Masked, number: int, count: int) -> Masked:
-    """The sequences of one of so many processes."""
-    return Masked(*(part[number::count] for part in batch))
 
 
 def _seed(seed: int, step: int) -> int:

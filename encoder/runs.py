@@ -1,12 +1,13 @@
 """A pretraining run from the command line: texts in; a folder with checkpoints, curves and the finished model out."""
 
+import hashlib
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from accelerate import PartialState
 from tokenizers import Tokenizer
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
@@ -15,8 +16,8 @@ from encoder import checkpoints
 from encoder.catalogue import minilm_folder
 from encoder.masked import MaskedLanguageModel, Pieces, Score
 from encoder.model import Encoder, EncoderConfig
-from encoder.pretrain import Figures, PretrainConfig, Pretraining, commonest
-from encoder.texts import Sequences, paragraphs, token_row
+from encoder.pretrain import Figures, PretrainConfig, Pretraining, commonest, processes
+from encoder.texts import Sequences, paragraphs, stamp, token_row
 from encoder.tokens import read_tokenizer
 from encoder.trace import Array
 
@@ -46,6 +47,13 @@ class Orders:
     compiled: bool = False
     start: Path | None = None  # a finished model whose weights to begin with, instead of random ones
     deeper: int = 0  # layers to put on top of that model's
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for what cannot be asked for."""
+        if self.deeper < 0 or (self.deeper and not self.start):
+            raise ValueError("--deeper is the number of layers to put on top of those of the model to --start from.")
+        if self.evaluate_every < 1 or self.save_every < 1:
+            raise ValueError("--evaluate-every and --save-every are numbers of steps, at least 1.")
 
 
 class Journal:
@@ -87,36 +95,35 @@ class Journal:
 def run(orders: Orders) -> None:
     """Train, or go on training, until all steps are done. Raises OSError and ValueError, each in a plain sentence."""
     row = tokens(orders)
-    _begun_alike(orders)
     model = _model(orders, row)
     if learn(model, orders, row).accelerator.is_main_process:
         texts = [Path(source).name for source in orders.sources]
-        about = {"training": asdict(orders.training), "texts": texts}
-        if orders.start:
-            about["start"] = orders.start.name
-        checkpoints.save(model, orders.out / "model", about)
+        about = {"training": asdict(orders.training), "texts": texts, "precision": orders.precision}
+        start = {"start": str(orders.start), "deeper": orders.deeper} if orders.start else {}
+        checkpoints.save(model, orders.out / "model", about | start)
 
 
 def tokens(orders: Orders) -> Array:
     """[token] ids of all texts to learn from: cut once, kept in the run's folder for when it goes on."""
     orders.out.mkdir(parents=True, exist_ok=True)
-    file = orders.out / "tokens.npy"
-    note = file.with_suffix(".json")
-    with PartialState().main_process_first():
-        if note.exists() and json.loads(note.read_text()) == list(orders.sources):
-            return np.load(file, mmap_mode="r")
-        row = np.concatenate([token_row(paragraphs(source), wordpiece()) for source in orders.sources])
-        np.save(file, row)
-        note.write_text(json.dumps(orders.sources))
-        return row
+    texts = _digest(json.dumps([stamp(source) for source in orders.sources]).encode())
+    file, coming = orders.out / f"tokens-{texts}.npy", orders.out / ".coming-tokens.npy"
+    with processes().main_process_first():
+        if not file.exists():
+            for others in orders.out.glob("tokens-*.npy"):
+                others.unlink()
+            np.save(coming, np.concatenate([token_row(paragraphs(source), wordpiece()) for source in orders.sources]))
+            os.replace(coming, file)
+        return np.load(file, mmap_mode="r")
 
 
 def learn(model: MaskedLanguageModel, orders: Orders, row: Array) -> Pretraining:
     """All steps that are still to do, with their figures and checkpoints in the run's folder."""
     pieces = Pieces.of(wordpiece())
-    held_out = {Path(source).stem: token_row(paragraphs(source), wordpiece()) for source in orders.held_out}
+    held_out = _held_out(orders)
     texts = Sequences(row, orders.training.length, pieces.classify, orders.training.seed)
-    training = Pretraining(model, orders.training, pieces, texts, orders.precision, orders.compiled)
+    origin = {"texts": _digest(row.data), "start": str(orders.start) if orders.start else None}
+    training = Pretraining(model, orders.training, pieces, texts, orders.precision, orders.compiled, origin)
     training.resume(orders.out)
     _go(training, orders, held_out)
     return training
@@ -138,12 +145,19 @@ def _model(orders: Orders, row: Array) -> MaskedLanguageModel:
     return model
 
 
-def _begun_alike(orders: Orders) -> None:
-    """A run that goes on began with what it is said to have begun with. Raises ValueError where it did not."""
-    note, start = orders.out / "start.json", str(orders.start) if orders.start else None
-    if note.exists() and json.loads(note.read_text()) != start:
-        raise ValueError(f"{orders.out} holds a run that began otherwise.")
-    note.write_text(json.dumps(start))
+def _held_out(orders: Orders) -> dict[str, Array]:
+    """[token] of each text to ask about, by its file's name, or by its path where two have one name.
+
+    Raises ValueError where one is too short: at once, not when it is asked about.
+    """
+    names = [Path(source).stem for source in orders.held_out]
+    rows = {}
+    for name, source in zip(names, orders.held_out, strict=True):
+        row = token_row(paragraphs(source), wordpiece())
+        if len(row) < orders.training.length - 1:  # beside [CLS]
+            raise ValueError(f"{source}: {len(row)} tokens are too few for one sequence of {orders.training.length}.")
+        rows[source if names.count(name) > 1 else name] = row
+    return rows
 
 
 def _go(training: Pretraining, orders: Orders, held_out: Mapping[str, Array]) -> None:
@@ -162,6 +176,10 @@ def _go(training: Pretraining, orders: Orders, held_out: Mapping[str, Array]) ->
             training.save(orders.out)
     if journal:
         journal.close()
+
+
+def _digest(data: bytes | memoryview) -> str:
+    return hashlib.sha256(data).hexdigest()[:16]
 
 
 def wordpiece() -> Tokenizer:

@@ -18,21 +18,36 @@ def paragraphs(source: str) -> Iterator[str]:
     """The lines that are not blank of a text file, of every `.txt` in a folder, or of a data set of the Hub by name.
 
     Of a data set, which is streamed, the column "text" of the split "train" is read; "name:split" names another split.
-    Raises FileNotFoundError where none of these is there.
+    Raises FileNotFoundError where none of these is there, ValueError for a data set without that column.
     """
-    path = Path(source)
-    if path.is_dir():
-        files = sorted(path.rglob("*.txt"))
-        if not files:
-            raise FileNotFoundError(f"The folder {source} holds no .txt file.")
+    if files := _files(source):
         for file in files:
             yield from _lines(file)
-    elif path.is_file():
-        yield from _lines(path)
-    elif "/" in source and path.suffix not in (".txt", ".csv"):
-        yield from _streamed(source)
     else:
-        raise FileNotFoundError(f"There is no file or folder {source}.")
+        yield from _streamed(source)
+
+
+def stamp(source: str) -> list[str | int]:
+    """What tells one state of a text's files from another without reading them; as `paragraphs`, raises."""
+    marks: list[str | int] = [source]
+    for file in _files(source):
+        found = file.stat()
+        marks += [str(file), found.st_size, found.st_mtime_ns]
+    return marks
+
+
+def _files(source: str) -> list[Path]:
+    """None for a data set of the Hub."""
+    path = Path(source)
+    if path.is_dir():
+        if files := sorted(path.rglob("*.txt")):
+            return files
+        raise FileNotFoundError(f"The folder {source} holds no .txt file.")
+    if path.is_file():
+        return [path]
+    if "/" in source and path.suffix not in (".txt", ".csv"):
+        return []
+    raise FileNotFoundError(f"There is no file or folder {source}.")
 
 
 def _lines(file: Path) -> Iterator[str]:
@@ -45,6 +60,8 @@ def _streamed(source: str) -> Iterator[str]:
 
     name, _, split = source.partition(":")
     for row in load_dataset(name, split=split or "train", streaming=True):
+        if "text" not in row:
+            raise ValueError(f"The data set {name} has no column “text” but {', '.join(row)}.")
         yield from filter(None, map(str.strip, row["text"].splitlines()))
 
 

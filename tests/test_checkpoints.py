@@ -45,6 +45,15 @@ def test_a_model_comes_back_as_it_was_to_half_precision(folder, model):
     assert json.loads((folder / "config.json").read_text())["about"] == {"steps": 3}
 
 
+def test_a_model_is_written_beside_its_place_and_can_be_read_by_whom_the_system_lets(folder, model):
+    usual = folder / "usual"
+    usual.touch()
+    checkpoints.save(model, folder, {"steps": 4})
+    assert {file.stat().st_mode for file in folder.iterdir()} == {usual.stat().st_mode}
+    assert usual.exists()
+    assert [each.name for each in folder.parent.iterdir()] == [folder.name]
+
+
 def test_a_folder_of_ours_is_a_model_like_any_other(folder):
     assert checkpoints.is_ours(folder)
     loaded = load(str(folder))

@@ -15,8 +15,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
+from torch._dynamo.testing import CompileCounter
 
 from encoder.__main__ import main
 from encoder.checkpoints import read
@@ -26,6 +28,7 @@ from encoder.models import load
 from encoder.pretrain import PretrainConfig, Pretraining, checkpoints, commonest
 from encoder.runs import SMALL, wordpiece
 from encoder.texts import Sequences, token_row
+from tests.bench import pretrain as benchmark
 from tests.tiny import tiny_config
 
 ROOT = Path(__file__).parent.parent
@@ -64,10 +67,11 @@ def book(tmp_path):
     return tmp_path / "book.txt"
 
 
-def pretraining(row, pieces, **settings):
+def pretraining(row, pieces, more=None, **settings):
     config = PretrainConfig(**{"steps": 20, "batch": 4, "length": 12, **settings})
     texts = Sequences(row, config.length, pieces.classify, config.seed)
-    return Pretraining(MaskedLanguageModel(Encoder(TINY), commonest(row, pieces, 500)), config, pieces, texts)
+    model = MaskedLanguageModel(Encoder(TINY), commonest(row, pieces, 500))
+    return Pretraining(model, config, pieces, texts, **(more or {}))
 
 
 @pytest.mark.parametrize("norm", ["pre", "post"])
@@ -166,9 +170,75 @@ def test_only_the_newest_checkpoint_is_kept_and_a_half_written_one_is_none(row, 
 def test_another_runs_folder_is_refused(row, pieces, tmp_path):
     run = pretraining(row, pieces)
     run.save(tmp_path)
-    with pytest.raises(ValueError, match="holds a run with other settings"):
+    with pytest.raises(ValueError, match=r"holds a run with other settings: training\.$"):
         pretraining(row, pieces, learning_rate=1e-4).resume(tmp_path)
+    with pytest.raises(ValueError, match=r": texts\.$"):
+        pretraining(row, pieces, {"origin": {"texts": "others"}}).resume(tmp_path)
     assert not pretraining(row, pieces).resume(tmp_path / "nowhere")
+
+
+def test_processes_that_do_not_see_one_folder_are_stopped_before_they_mix_their_weights(row, pieces, tmp_path):
+    run = pretraining(row, pieces)
+    run.save(tmp_path)
+    run.accelerator.gather = lambda steps: torch.tensor([*steps.tolist(), 7])  # as another process would tell
+    with pytest.raises(ValueError, match="has to be shared"):
+        run.resume(tmp_path)
+
+
+def test_a_loss_that_is_no_number_ends_the_run_and_leaves_its_weights_as_they_were(row, pieces):
+    run = pretraining(row, pieces, learning_rate=1e30, warm_up=0.0)
+    run.advance()
+    before = {name: weight.clone() for name, weight in run.model.state_dict().items()}
+    with pytest.raises(ValueError, match=r"^After 1 steps the loss is no number any more: the learning rate"):
+        run.advance()
+    assert run.step == 1
+    assert all(torch.equal(weight, before[name]) for name, weight in run.model.state_dict().items())
+
+
+def test_a_checkpoint_that_cannot_be_written_is_said_and_the_last_one_stays(row, pieces, tmp_path, monkeypatch):
+    run = pretraining(row, pieces)
+    run.save(tmp_path)
+    run.advance()
+    monkeypatch.setattr("encoder.pretrain.save_file", full)
+    with pytest.raises(OSError, match=r"^Step 1 cannot be kept in .*: No space left"):
+        run.save(tmp_path)
+    assert [found.name for found in tmp_path.iterdir()] == ["step-00000000"]
+
+
+def full(*_):
+    raise SafetensorError("No space left on device")
+
+
+def test_what_is_compiled_is_what_is_trained(row, pieces, monkeypatch):
+    counter = CompileCounter()
+    monkeypatch.setattr(Encoder, "compile", lambda encoder: nn.Module.compile(encoder, backend=counter))
+    plain, compiled = (pretraining(row, pieces, {"compiled": wish}) for wish in (False, True))
+    assert compiled.advance() == pytest.approx(plain.advance())
+    assert counter.frame_count > 0
+    assert plain.model.state_dict().keys() == compiled.model.state_dict().keys()
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_processes_share_the_sequences_of_a_batch_between_them(row, pieces, count):
+    batch = pretraining(row, pieces, batch=6).batch(0)
+    shares = [batch.share(number, count) for number in range(count)]
+    assert {len(share.ids) for share in shares} == {6 // count}
+    for part, *parts in zip(batch, *shares, strict=True):
+        assert sorted(part.tolist()) == sorted(torch.cat(parts).tolist())
+
+
+@pytest.mark.parametrize(("name", "value"), [
+    ("steps", -1), ("batch", 0), ("length", 1), ("predictable", 0), ("seed", -1), ("mask_rate", 1.5),
+    ("last_mask_rate", -0.1), ("learning_rate", math.nan), ("clip", math.inf), ("warm_up", 2), ("weight_decay", -1),
+])  # fmt: skip
+def test_a_setting_that_no_run_can_have_is_refused(name, value):
+    with pytest.raises(ValueError, match=f"^The {name.replace('_', ' ')} has to be .*, and is {value}\\.$"):
+        PretrainConfig(**{name: value})
+
+
+def test_the_benchmark_makes_room_for_the_peer_whose_memory_it_measures(monkeypatch):
+    monkeypatch.setattr(benchmark, "STEPS", 0)
+    assert benchmark._measure("bert") > 0
 
 
 def test_the_commonest_pieces_are_counted_without_special_tokens(pieces):
@@ -192,8 +262,8 @@ def finished(process):
     return said.decode()
 
 
-def weights(out):
-    return load_file(out / "step-00000050" / "model.safetensors")
+def weights(out, step=50):
+    return load_file(out / f"step-{step:08d}" / "model.safetensors")
 
 
 def curve(file):
@@ -222,13 +292,18 @@ def test_a_run_that_was_killed_ends_as_one_that_was_not(book, tmp_path):
 
 
 def test_two_processes_learn_what_one_does(book, tmp_path):
-    finished(started(tmp_path / "one", book))
-    two = ("accelerate.commands.launch", "--cpu", "--num_processes", "2", "--num_machines", "1", "--mixed_precision",
-           "no", "--dynamo_backend", "no", "--main_process_port", "0", "-m", "encoder")  # fmt: skip
-    finished(started(tmp_path / "two", book, launch=two))
-    (alone,), (shared,) = (curve(tmp_path / name / "curve.csv") for name in ("one", "two"))
-    assert float(shared["loss"]) == pytest.approx(float(alone["loss"]), abs=1e-3)
-    ours, theirs = weights(tmp_path / "one"), weights(tmp_path / "two")
+    finished(started(tmp_path / "one", book, "--steps", "100"))
+    two = (
+        "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--num_machines", "1",
+        "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0", "-m", "encoder",
+    )  # fmt: skip
+    odd = started(tmp_path / "odd", book, "--batch", "3", launch=two)
+    finished(started(tmp_path / "two", book, "--steps", "100", launch=two))
+    assert b"2 processes cannot share 3 sequences evenly." in odd.communicate(timeout=300)[0]
+    assert len(curve(tmp_path / "two" / "curve.csv")) == 2
+    for alone, shared in zip(*(curve(tmp_path / name / "curve.csv") for name in ("one", "two")), strict=True):
+        assert float(shared["loss"]) == pytest.approx(float(alone["loss"]), abs=1e-3)
+    ours, theirs = weights(tmp_path / "one", 100), weights(tmp_path / "two", 100)
     for name, weight in ours.items():
         torch.testing.assert_close(theirs[name], weight, atol=1e-3, rtol=0)
 
@@ -256,7 +331,7 @@ def test_a_run_goes_on_from_a_finished_model_and_learns_pieces_that_it_could_not
         assert torch.equal(one, other), name
     finished(started(tmp_path / "after", book, "--start", str(tmp_path / "before" / "model")))
     again = started(tmp_path / "after", book)
-    assert b"began otherwise" in again.communicate(timeout=300)[0]
+    assert b"holds a run with other settings: start.\n" in again.communicate(timeout=300)[0]
     assert float(curve(tmp_path / "after" / "curve.csv")[-1]["loss"]) < math.log(len(every))  # of guessing blindly
 
 
@@ -294,6 +369,51 @@ def test_what_cannot_be_is_said_in_one_sentence(tmp_path, capsys):
     assert main(["pretrain", str(tmp_path / "short.txt"), "--out", str(tmp_path / "third"), "--start", "nowhere"]) == 1
     assert capsys.readouterr().err == "The config.json in “nowhere” is missing, or describes no encoder.\n"
     deeper = "--deeper is the number of layers to put on top of those of the model to --start from.\n"
-    for wrong in (["--deeper", "1"], ["--deeper", "-1", "--start", "nowhere"]):
+    every = "--evaluate-every and --save-every are numbers of steps, at least 1.\n"
+    for wrong, said in {
+        ("--deeper", "1"): deeper, ("--deeper", "-1", "--start", "nowhere"): deeper, ("--save-every", "0"): every,
+        ("--length", "1"): "The length has to be at least 2, and is 1.\n",
+    }.items():  # fmt: skip
         assert main(["pretrain", str(tmp_path / "short.txt"), "--out", str(tmp_path / "fourth"), *wrong]) == 1
-        assert capsys.readouterr().err == deeper
+        assert capsys.readouterr().err == said
+
+
+def run(book, out, *more):
+    return main(["pretrain", str(book), "--out", str(out), *QUICK, "--steps", "2", "--save-every", "1", *more])
+
+
+def test_a_mistake_in_the_command_can_be_mended_and_the_command_given_again(book, tmp_path, capsys):
+    out = tmp_path / "run"
+    assert run(book, tmp_path / "before") == 0
+    assert run(book, out, "--start", "nowhere") == 1
+    whole = book.read_text(encoding="utf-8")
+    book.write_text("The cat.", encoding="utf-8")
+    capsys.readouterr()
+    assert run(book, out) == 1
+    assert capsys.readouterr().err == "4 tokens of text are too few for one sequence of 12.\n"
+    book.write_text(whole, encoding="utf-8")
+    assert run(book, out, "--start", str(tmp_path / "before" / "model")) == 0
+    assert json.loads((out / "model" / "config.json").read_text())["about"]["start"].endswith("before/model")
+
+
+def test_a_run_does_not_go_on_with_another_text(book, tmp_path, capsys):
+    assert run(book, tmp_path / "run") == 0
+    other = tmp_path / "other.txt"
+    other.write_text("\n".join(SENTENCES[:3] * 40), encoding="utf-8")
+    capsys.readouterr()
+    assert run(other, tmp_path / "run") == 1
+    assert capsys.readouterr().err.endswith("holds a run with other settings: texts.\n")
+    moved = book.rename(tmp_path / "moved.txt")
+    assert run(moved, tmp_path / "run") == 0
+
+
+def test_held_out_texts_are_looked_at_before_the_training(book, tmp_path, capsys):
+    (tmp_path / "short.txt").write_text("The cat.", encoding="utf-8")
+    assert run(book, tmp_path / "one", "--held-out", str(tmp_path / "short.txt")) == 1
+    said = f"{tmp_path / 'short.txt'}: 4 tokens are too few for one sequence of 12.\n"
+    assert capsys.readouterr().err == said
+    twin = tmp_path / "twin" / "book.txt"
+    twin.parent.mkdir()
+    twin.write_text(book.read_text(encoding="utf-8"), encoding="utf-8")
+    assert run(book, tmp_path / "two", "--held-out", str(book), str(twin)) == 0
+    assert [asked["text"] for asked in curve(tmp_path / "two" / "held_out.csv")] == [str(book), str(twin)]

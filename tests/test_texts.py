@@ -20,6 +20,9 @@ def test_a_file_a_folder_and_a_data_set_give_their_paragraphs(tmp_path, monkeypa
 
     monkeypatch.setattr("datasets.load_dataset", load_dataset)
     assert list(paragraphs("someone/books:test")) == ["One.", "Two."]
+    monkeypatch.setattr("datasets.load_dataset", lambda *_, **__: iter([{"label": 1, "sentence": "One."}]))
+    with pytest.raises(ValueError, match=r"^The data set someone/books has no column “text” but label, sentence\.$"):
+        list(paragraphs("someone/books"))
 
 
 @pytest.mark.parametrize("name", ["nowhere.txt", "no/where.txt", "", "."])
