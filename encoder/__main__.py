@@ -3,7 +3,7 @@
 import argparse
 import json
 import sys
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,18 +56,16 @@ def _pretrain(options: argparse.Namespace) -> int:
 
 
 def orders(options: argparse.Namespace) -> "Orders":
-    """What the options of `pretrain` ask for. Raises ValueError for what no encoder and no run can have."""
+    """What the options of `pretrain` ask for. Raises ValueError for what no run can have."""
     from encoder.pretrain import PretrainConfig
-    from encoder.runs import SMALL, Orders
+    from encoder.runs import Orders
 
     given = {name: value for name, value in vars(options).items() if value is not None}
     sizes = {name: given[name] for name in SIZES if name in given}
     training = PretrainConfig(**{each.name: given[each.name] for each in fields(PretrainConfig) if each.name in given})
     return Orders(
-        tuple(options.texts), tuple(options.held_out), options.out,
-        replace(SMALL, **{"positions": training.length, **sizes}), training,
+        tuple(options.texts), tuple(options.held_out), options.out, sizes, training,
         options.evaluate_every, options.save_every, options.precision, options.compile, options.start,
-        options.deeper,
     )  # fmt: skip
 
 
@@ -114,9 +112,9 @@ def _pretrain_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("texts", nargs="+", help="text files, folders of them, or data sets of the Hugging Face Hub")
     parser.add_argument("--held-out", nargs="*", default=[], help="texts to evaluate with")
     parser.add_argument("--out", type=Path, required=True, help="folder of the run; one that is there goes on")
-    parser.add_argument("--start", type=Path, help="folder of a finished model to go on from; its sizes are taken")
-    parser.add_argument("--deeper", type=int, default=0, help="layers to put on top of those of --start (default: 0)")
-    for name in (*SIZES, "steps", "batch", "length", "predictable", "seed"):
+    parser.add_argument("--start", type=Path, help="folder of a finished model whose weights to begin with")
+    parser.add_argument("--layers", type=int, help="more than --start has are put on top, fewer are its lower ones")
+    for name in (*(name for name in SIZES if name != "layers"), "steps", "batch", "length", "predictable", "seed"):
         parser.add_argument(f"--{name.replace('_', '-')}", type=int)
     for name in ("learning_rate", "warm_up", "weight_decay", "clip", "mask_rate", "last_mask_rate"):
         parser.add_argument(f"--{name.replace('_', '-')}", type=float)

@@ -120,16 +120,17 @@ class MaskedLanguageModel(nn.Module):
         return logits
 
     def begin_as(self, other: "MaskedLanguageModel") -> None:
-        """Take over the weights of a model of the same sizes, or of fewer layers.
+        """Take over the weights of a model of the same sizes, which may have another number of layers.
 
-        Layers on top of those begin by adding nothing to what they read. What the model could not predict begins as
-        its rarest piece.
+        Layers that it lacks begin by adding nothing to what they read; the top ones that it has more are left out. What
+        it could not predict begins as its rarest piece.
         """
         known = other.head.bias.detach()
         bias = known.min().repeat(other.encoder.config.vocabulary)
         bias[other.head.ids] = known
         mine = {"head.ids": self.head.ids, "head.bias": bias[self.head.ids]}
-        self.load_state_dict(self.state_dict() | other.state_dict() | mine)
+        own = self.state_dict()
+        self.load_state_dict(own | {name: value for name, value in other.state_dict().items() if name in own} | mine)
         for layer in self.encoder.layers[len(other.encoder.layers) :]:
             nn.init.zeros_(layer.attention.output.weight)
             nn.init.zeros_(layer.feed_forward.contract.weight)

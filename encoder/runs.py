@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tokenizers import Tokenizer
@@ -39,21 +40,23 @@ class Orders:
     sources: tuple[str, ...]  # files, folders or data sets of the Hub
     held_out: tuple[str, ...]
     out: Path
-    encoder: EncoderConfig
+    sizes: Mapping[str, Any]  # of the encoder, by name; the others are those of SMALL, or of the model to start from
     training: PretrainConfig
     evaluate_every: int = 500  # steps
     save_every: int = 250
     precision: str = "no"
     compiled: bool = False
     start: Path | None = None  # a finished model whose weights to begin with, instead of random ones
-    deeper: int = 0  # layers to put on top of that model's
 
     def __post_init__(self) -> None:
         """Raises ValueError for what cannot be asked for."""
-        if self.deeper < 0 or (self.deeper and not self.start):
-            raise ValueError("--deeper is the number of layers to put on top of those of the model to --start from.")
         if self.evaluate_every < 1 or self.save_every < 1:
             raise ValueError("--evaluate-every and --save-every are numbers of steps, at least 1.")
+
+    @property
+    def encoder(self) -> EncoderConfig:
+        """Of a run that begins with random weights. Raises ValueError for sizes that no encoder can have."""
+        return replace(SMALL, **{"positions": self.training.length, **self.sizes})
 
 
 class Journal:
@@ -99,7 +102,7 @@ def run(orders: Orders) -> None:
     if learn(model, orders, row).accelerator.is_main_process:
         texts = [Path(source).name for source in orders.sources]
         about = {"training": asdict(orders.training), "texts": texts, "precision": orders.precision}
-        start = {"start": str(orders.start), "deeper": orders.deeper} if orders.start else {}
+        start = {"start": str(orders.start)} if orders.start else {}
         checkpoints.save(model, orders.out / "model", about | start)
 
 
@@ -137,12 +140,20 @@ def _model(orders: Orders, row: Array) -> MaskedLanguageModel:
     own = (orders.start / "tokenizer.json").is_file()
     if own or before.encoder.config.vocabulary != wordpiece().get_vocab_size():
         raise ValueError(f"The model in {orders.start} has another vocabulary than BERT's, which texts are cut with.")
-    if orders.training.length > before.encoder.config.positions:
-        raise ValueError(f"The model to start from reads {before.encoder.config.positions} tokens at most.")
-    config = before.encoder.config
-    model = MaskedLanguageModel(Encoder(replace(config, layers=config.layers + orders.deeper)), predictable)
+    model = MaskedLanguageModel(Encoder(_sizes(orders, before.encoder.config)), predictable)
     model.begin_as(before)
     return model
+
+
+def _sizes(orders: Orders, before: EncoderConfig) -> EncoderConfig:
+    """Of a model that begins as another: that one's, but for the number of layers."""
+    if orders.training.length > before.positions:
+        raise ValueError(f"The model to start from reads {before.positions} tokens at most.")
+    config = replace(before, layers=orders.sizes.get("layers", before.layers))
+    for name, size in orders.sizes.items():
+        if (its := getattr(config, name)) != size:
+            raise ValueError(f"The {name.replace('_', ' ')} of the model to start from is {its}, not {size}.")
+    return config
 
 
 def _held_out(orders: Orders) -> dict[str, Array]:

@@ -346,18 +346,23 @@ def test_a_piece_that_a_model_learns_anew_begins_as_its_rarest(pieces):
     torch.testing.assert_close(ours[:, 1:], theirs[:, [0, 2]])
 
 
-def test_a_run_can_put_layers_on_top_of_the_model_it_starts_from(book, tmp_path):
+def test_a_run_can_put_layers_on_top_of_the_model_it_starts_from_and_leave_them_out(book, tmp_path):
     finished(started(tmp_path / "before", book, "--steps", "10"))
-    start = ("--start", str(tmp_path / "before" / "model"), "--deeper", "1", "--optimizer", "muon")
+    start = ("--start", str(tmp_path / "before" / "model"), "--layers", "3", "--optimizer", "muon")
     finished(started(tmp_path / "same", book, *start, "--steps", "0"))
     before, same = (read(tmp_path / name / "model") for name in ("before", "same"))
     ids = torch.from_numpy(np.array([[101, *token_row(SENTENCES[:1], wordpiece())]])).long()
     assert same.encoder.config == replace(before.encoder.config, layers=3)
     torch.testing.assert_close(same.encoder(ids), before.encoder(ids))
     finished(started(tmp_path / "after", book, *start))
-    after = read(tmp_path / "after" / "model").encoder.layers[2]
-    assert after.attention.output.weight.abs().min() > 0
+    after = read(tmp_path / "after" / "model").encoder
+    assert after.layers[2].attention.output.weight.abs().min() > 0
     assert float(curve(tmp_path / "after" / "curve.csv")[-1]["loss"]) < math.log(len(before.head.ids))
+    fewer = ("--start", str(tmp_path / "after" / "model"), "--layers", "1", "--steps", "0")
+    finished(started(tmp_path / "fewer", book, *fewer))
+    lower = read(tmp_path / "fewer" / "model").encoder
+    torch.testing.assert_close(lower.layers[0](after.embeddings(ids)), after.layers[0](after.embeddings(ids)))
+    assert len(lower.layers) == 1
 
 
 def test_what_cannot_be_is_said_in_one_sentence(tmp_path, capsys):
@@ -368,10 +373,9 @@ def test_what_cannot_be_is_said_in_one_sentence(tmp_path, capsys):
     assert capsys.readouterr().err == "3 tokens of text are too few for one sequence of 128.\n"
     assert main(["pretrain", str(tmp_path / "short.txt"), "--out", str(tmp_path / "third"), "--start", "nowhere"]) == 1
     assert capsys.readouterr().err == "The config.json in “nowhere” is missing, or describes no encoder.\n"
-    deeper = "--deeper is the number of layers to put on top of those of the model to --start from.\n"
     every = "--evaluate-every and --save-every are numbers of steps, at least 1.\n"
     for wrong, said in {
-        ("--deeper", "1"): deeper, ("--deeper", "-1", "--start", "nowhere"): deeper, ("--save-every", "0"): every,
+        ("--save-every", "0"): every,
         ("--length", "1"): "The length has to be at least 2, and is 1.\n",
     }.items():  # fmt: skip
         assert main(["pretrain", str(tmp_path / "short.txt"), "--out", str(tmp_path / "fourth"), *wrong]) == 1
@@ -392,7 +396,10 @@ def test_a_mistake_in_the_command_can_be_mended_and_the_command_given_again(book
     assert run(book, out) == 1
     assert capsys.readouterr().err == "4 tokens of text are too few for one sequence of 12.\n"
     book.write_text(whole, encoding="utf-8")
-    assert run(book, out, "--start", str(tmp_path / "before" / "model")) == 0
+    before = ("--start", str(tmp_path / "before" / "model"))
+    assert run(book, out, *before, "--width", "48") == 1
+    assert capsys.readouterr().err.endswith("The width of the model to start from is 24, not 48.\n")
+    assert run(book, out, *before) == 0
     assert json.loads((out / "model" / "config.json").read_text())["about"]["start"].endswith("before/model")
 
 
