@@ -65,8 +65,8 @@ def everything(read: Trace) -> Pairs:
 
 
 def sentence_similarity(before: Trace, after: Trace) -> float:
-    """The cosine of two sentences, each the mean of its last hidden states (Reimers & Gurevych 2019, mean pooling)."""
-    means = np.stack([before.layers[-1].hidden.mean(0), after.layers[-1].hidden.mean(0)])
+    """The cosine of two sentences, each the mean of what the model hands on (Reimers & Gurevych 2019, mean pooling)."""
+    means = np.stack([before.output.mean(0), after.output.mean(0)])
     return float(cosine(means)[0, 1])
 
 
@@ -81,8 +81,8 @@ def lengths(read: Trace) -> Array:
 
 
 def apart(before: Trace, after: Trace) -> float:
-    """The largest difference between the last hidden states of two readings."""
-    return float(abs(before.layers[-1].hidden - after.layers[-1].hidden).max())
+    """The largest difference between what two readings hand on."""
+    return float(abs(before.output - after.output).max())
 
 
 def strongest(change: Array, count: int) -> list[tuple[int, int]]:

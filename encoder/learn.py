@@ -275,7 +275,7 @@ def _read(model: MaskedLanguageModel, ids: Tensor, asked: Tensor) -> tuple[Array
     _, layers = model.encoder.trace(ids)
     attention = torch.stack([layer.attention for layer in layers], dim=1)
     hidden = layers[-1].hidden[torch.arange(len(ids)), asked]
-    return attention.cpu().numpy(), model.logits(hidden).cpu()
+    return attention.cpu().numpy(), model.logits(model.encoder.final_norm(hidden)).cpu()
 
 
 def _marks(right: dict[str, list[float]], weights: dict[str, list[Array]]) -> Marks:

@@ -282,7 +282,7 @@ class Encoder(nn.Module):
     def trace(
         self, ids: Tensor, segment: Tensor | None = None, mask: Tensor | None = None
     ) -> tuple[EmbeddingStates, list[LayerStates]]:
-        """Everything computed on the way, for the arguments of `forward`, which returns the last `hidden`."""
+        """Everything computed on the way, for the arguments of `forward`, which returns `final_norm(hidden)` of it."""
         mask = over_heads(mask)
         embedding = self.embeddings.trace(ids, segment)
         hidden, layers = embedding.output, []
@@ -290,7 +290,6 @@ class Encoder(nn.Module):
             states: LayerStates = layer.trace(hidden, mask)
             layers.append(states)
             hidden = states.hidden
-        layers[-1] = layers[-1]._replace(hidden=self.final_norm(hidden))
         return embedding, layers
 
 

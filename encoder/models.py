@@ -50,6 +50,8 @@ SEED = 2017  # of the untrained encoders, so that everybody in the room sees the
 
 Walk = Callable[[Tensor, Tensor], tuple[EmbeddingStates, Iterable[LayerStates]]]  # (ids, segment), each [batch, token]
 
+NO_NORM = nn.Identity()
+
 
 @dataclass(frozen=True)
 class Reader:
@@ -57,15 +59,14 @@ class Reader:
 
     device: str
     walk: Walk
+    last_norm: nn.Module = NO_NORM  # on top of the last layer
 
 
 class Head(NamedTuple):
     """A prediction head on the CPU."""
 
-    logits: Callable[[Tensor], Tensor]  # [place, model] → [place, choice]
+    logits: Callable[[Tensor], Tensor]  # hidden states of a layer [place, model] → [place, choice]
     choices: Tensor | None = None  # [choice] token ids; None where every token of the vocabulary is one
-    # What the last hidden states have had and those of lower layers have not: pre-norm's one norm at the very end.
-    last_norm: Callable[[Tensor], Tensor] | None = None
 
 
 class Model:
@@ -109,7 +110,7 @@ class Model:
         """The model with those changes, computed by our Encoder on the CPU. Raises ModelError as `weights` does."""
         encoder = changed(self._ours(), changes)
         return Model(
-            self.card, self._tokenizer, self.positions, encoder.config.scale, (Reader("cpu", encoder.trace),),
+            self.card, self._tokenizer, self.positions, encoder.config.scale, (_our_reader(encoder, "cpu"),),
             self._head, lambda: encoder,
         )  # fmt: skip
 
@@ -178,8 +179,6 @@ class Model:
             return ()
         after = after or len(trace.layers)
         hidden = torch.from_numpy(trace.layers[after - 1].hidden[places])  # [place, model]
-        if self._head.last_norm and after < len(trace.layers):
-            hidden = self._head.last_norm(hidden)
         every = self._head.logits(hidden).softmax(-1)  # [place, choice]
         shares, found = every.topk(min(count, every.shape[-1]))
         ids = found if self._head.choices is None else self._head.choices[found]
@@ -194,10 +193,11 @@ class Model:
             segment = torch.tensor(tokens.segment[None], device=reader.device)
             embedding, layers = reader.walk(torch.tensor([ids], device=reader.device), segment)
             layer_traces = tuple(map(self._layer_trace, layers))
+            output = reader.last_norm(torch.tensor(layer_traces[-1].hidden[None], device=reader.device))
             synchronize(reader.device)
             seconds = perf_counter() - start
             embedding_trace = EmbeddingTrace(*map(_array, embedding))
-        return Trace(self.card, tokens, embedding_trace, layer_traces, seconds, reader.device)
+        return Trace(self.card, tokens, embedding_trace, layer_traces, _array(output), seconds, reader.device)
 
     def _layer_trace(self, states: LayerStates) -> LayerTrace:
         arrays = {name: _array(tensor) for name, tensor in states._asdict().items() if name != "scores"}
@@ -223,7 +223,7 @@ def load(name: str | Entry, device: str = "cpu", download: bool = True) -> Model
             return _pretrained(entry, folder, device)
         if folder:
             trained = checkpoints.read(folder)
-            head = Head(trained.logits, trained.head.ids, trained.encoder.final_norm)
+            head = Head(lambda hidden: trained.logits(trained.encoder.final_norm(hidden)), trained.head.ids)
             return _from_scratch(entry, trained.encoder, device, head)
         return _from_scratch(entry, Encoder(PRESETS[entry.preset or ""], seed=SEED).eval(), device)
 
@@ -243,10 +243,10 @@ def _from_scratch(entry: Entry, encoder: Encoder, device: str, head: Head | None
         width=config.width,
         ffn_width=config.ffn_width,
         vocabulary=config.vocabulary,
-        parameters=_parameters(encoder),
+        parameters=sum(weight.numel() for weight in encoder.parameters() if weight.requires_grad),  # not fixed sines
         tokenizer=tokenizer.name,
     )
-    readers = _readers(encoder, lambda module: module.trace, device)
+    readers = _readers(encoder, _our_reader, device)
     return Model(card, tokenizer, config.positions, config.scale, readers, head, lambda: encoder)
 
 
@@ -265,22 +265,30 @@ def _pretrained(entry: Entry, folder: Path, device: str) -> Model:
         width=token.embedding_dim,
         ffn_width=parts.layers[0].expand.out_features,
         vocabulary=token.num_embeddings,
-        parameters=_parameters(network.base_model),
+        parameters=sum(weight.numel() for weight in network.base_model.parameters()),
         tokenizer=tokenizer.name,
     )
-    readers = _readers(network.base_model, lambda module: partial(walk, take_apart(module)), device)
+    readers = _readers(network.base_model, _bert_reader, device)
     logits = prediction_head(network)
     head = Head(logits) if logits else None
     return Model(card, tokenizer, parts.positions, parts.scale, readers, head, cache(partial(clothe, network)))
 
 
-def _readers(network: nn.Module, walk_of: Callable[[Any], Walk], device: str) -> tuple[Reader, ...]:
+def _our_reader(encoder: Encoder, device: str) -> Reader:
+    return Reader(device, encoder.trace, encoder.final_norm)
+
+
+def _bert_reader(network: Any, device: str) -> Reader:
+    return Reader(device, partial(walk, take_apart(network)))
+
+
+def _readers(network: Any, reader_of: Callable[[Any, str], Reader], device: str) -> tuple[Reader, ...]:
     """The network on the CPU, and before it on the accelerator where one is asked for and has room."""
-    cpu = _warm_reader("cpu", walk_of(network))
+    cpu = _warm(reader_of(network, "cpu"))
     if device == "cpu":
         return (cpu,)
     try:
-        return _warm_reader(device, walk_of(copy.deepcopy(network).to(device))), cpu
+        return _warm(reader_of(copy.deepcopy(network).to(device), device)), cpu
     except RuntimeError as error:
         if not is_out_of_memory(error):
             raise
@@ -288,13 +296,13 @@ def _readers(network: nn.Module, walk_of: Callable[[Any], Walk], device: str) ->
     return (cpu,)
 
 
-def _warm_reader(device: str, walk: Walk) -> Reader:
+def _warm(reader: Reader) -> Reader:
     # The first reading on a device sets up its libraries; nobody's milliseconds should show that.
     with torch.inference_mode():
-        one = torch.zeros((1, 1), dtype=torch.long, device=device)
-        _, layers = walk(one, one)
+        one = torch.zeros((1, 1), dtype=torch.long, device=reader.device)
+        _, layers = reader.walk(one, one)
         list(layers)
-    return Reader(device, walk)
+    return reader
 
 
 def _unlisted(name: str) -> Entry:
@@ -333,14 +341,10 @@ def _check_sha256(entry: Entry, weights: Path) -> None:
         raise ModelError(f"The weights of {entry.label} are not the published ones: their SHA-256 differs.")
 
 
-def _parameters(network: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in network.parameters())
-
-
 def _divergence(before: Tensor, after: Tensor) -> Tensor:
     """[place] KL in nats of what is guessed after from what was before, both [place, choice] logits."""
     one, other = before.log_softmax(-1), after.log_softmax(-1)
-    return (one.exp() * (one - other)).sum(-1)
+    return (one.exp() * (one - other)).sum(-1).clamp(min=0)  # rounding may leave 0 a little below 0
 
 
 def _closed(tensor: Tensor) -> np.ndarray:

@@ -99,7 +99,6 @@ def walk(trace: Trace, weights: LayerWeights, place: Place) -> tuple[Step, ...]:
     attended, middle = layer.attention_output[place.query], layer.after_attention[place.query]
     fed, hidden = layer.ffn_output[place.query], layer.hidden[place.query]
     top = weights.final_norm if place.layer == len(trace.layers) - 1 else None
-    out = None if top else hidden  # what the layer's own end can be held against
     past = 1 if weights.residuals else 0  # times what came in
     steps = [_embedding(trace, weights, place)]
     attention, feed_forward = _attention(trace, weights, place), _feed_forward(layer, weights, place)
@@ -108,18 +107,18 @@ def walk(trace: Trace, weights: LayerWeights, place: Place) -> tuple[Step, ...]:
             _normed("attention_norm", x, weights.attention_norm, None), *attention,
             _residual("after_attention", past * x, attended, middle),
             _normed("ffn_norm", middle, weights.ffn_norm, None), *feed_forward,
-            _residual("hidden", past * middle, fed, out),
+            _residual("hidden", past * middle, fed, hidden),
         ]  # fmt: skip
         last = past * middle + fed
     else:
         steps += [
             *attention, _residual("after_attention", past * x, attended, None if weights.attention_norm else middle),
             _normed("attention_norm", past * x + attended, weights.attention_norm, middle), *feed_forward,
-            _residual("hidden", past * middle, fed, None if weights.ffn_norm else out),
-            _normed("ffn_norm", past * middle + fed, weights.ffn_norm, out),
+            _residual("hidden", past * middle, fed, None if weights.ffn_norm else hidden),
+            _normed("ffn_norm", past * middle + fed, weights.ffn_norm, hidden),
         ]  # fmt: skip
         last = normed(past * middle + fed, weights.ffn_norm)
-    return (*steps, _normed("final_norm", last, top, hidden)) if top else tuple(steps)
+    return (*steps, _normed("final_norm", last, top, trace.output[place.query])) if top else tuple(steps)
 
 
 def _embedding(trace: Trace, weights: LayerWeights, place: Place) -> Step:

@@ -39,8 +39,10 @@ class Tokenizer:
         """Token ids and their record for one text or a pair, at most `limit` tokens, special ones included.
 
         Where both sentences do not fit, the longer one is cut first (as BERT's own preparation does);
-        `Tokens.left_out` counts what was cut.
+        `Tokens.left_out` counts what was cut. Raises ModelError for what no tokenizer can read.
         """
+        if not _is_unicode(text + (pair or "")):
+            raise ModelError("The text holds bytes that are no characters: it is not UTF-8.")
         first = self.backend.encode(self._masked(text), add_special_tokens=False)
         second = self.backend.encode(self._masked(pair), add_special_tokens=False) if pair else None
         room = max(0, limit - self.backend.num_special_tokens_to_add(second is not None))
@@ -60,12 +62,13 @@ class Tokenizer:
         return text
 
     def _record(self, encoding: Encoding, first: int, spans: list[tuple[int, int]], left_out: int) -> Tokens:
-        special = np.array(encoding.special_tokens_mask, dtype=bool)
-        # Of the tokens that are not special, the first so many come from the first sentence; RoBERTa's own
+        added, ids = np.array(encoding.special_tokens_mask, dtype=bool), np.array(encoding.ids)
+        special = np.isin(ids, ids[added])  # a typed [SEP] is one to the model
+        # Of the tokens that were not added, the first so many come from the first sentence; RoBERTa's own
         # numbers do not tell, and BERT's know where the last [SEP] belongs when the second sentence is blank.
-        sentence = np.maximum(np.array(encoding.type_ids, dtype=np.int64), np.cumsum(~special) > first)
-        span = np.zeros((len(special), 2), dtype=np.int64)
-        span[~special] = np.array(spans, dtype=np.int64).reshape(-1, 2)
+        sentence = np.maximum(np.array(encoding.type_ids, dtype=np.int64), np.cumsum(~added) > first)
+        span = np.zeros((len(added), 2), dtype=np.int64)
+        span[~added] = np.array(spans, dtype=np.int64).reshape(-1, 2)
         return Tokens(
             text=tuple(map(self.shown, encoding.ids)),
             word=read_only(_words(encoding.word_ids, sentence, special)),
@@ -84,6 +87,15 @@ class Tokenizer:
         # Byte-level tokens spell bytes with stand-in letters (Ġ for a space, Ã© for é): show what they mean.
         meant: str = self.backend.decode([token_id], skip_special_tokens=False)
         return meant or token
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether there are no halves of characters in it, which Python makes of a command line that is not UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _beginning(encoding: Encoding, count: int) -> Encoding:

@@ -24,6 +24,7 @@ LAYER_AXES: dict[str, Axes] = {
     **dict.fromkeys(("preactivation", "neurons"), ("token", "ffn")),
     **dict.fromkeys(("ffn_output", "hidden"), ("token", "model")),
 }
+OUTPUT_AXES: dict[str, Axes] = {"output": ("token", "model")}
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,8 @@ class Tokens:
     text: tuple[str, ...]
     word: Array  # [token] index of the word a token belongs to, -1 for special tokens
     segment: Array  # [token] 0 in the first sentence, 1 in the second
-    special: Array  # [token] True for [CLS], [SEP] and their like
-    span: Array  # [token, 2] character span in the typed sentence of its segment, (0, 0) for special tokens
+    special: Array  # [token] True for [CLS], [SEP] and their like, typed ones too
+    span: Array  # [token, 2] character span in the typed sentence of its segment, (0, 0) for what was not typed
     left_out: int = 0  # tokens that did not fit and were not read
 
     def __len__(self) -> int:
@@ -107,6 +108,7 @@ class Trace:
     tokens: Tokens
     embedding: EmbeddingTrace
     layers: tuple[LayerTrace, ...]
+    output: Array  # [token, model] what the model hands on: the last `hidden`, after a norm on top where there is one
     seconds: float
     device: str
 
@@ -117,12 +119,13 @@ class Trace:
         for number, layer in enumerate(self.layers):
             for name, axes in LAYER_AXES.items():
                 yield f"layers.{number}.{name}", getattr(layer, name), axes
+        yield "output", self.output, OUTPUT_AXES["output"]
 
     @property
     def nbytes(self) -> int:
         """Bytes that the stored arrays take, for a cache that is bounded in bytes."""
         parts = (self.tokens, self.embedding, *self.layers)
-        values = (value for part in parts for value in vars(part).values())
+        values = (self.output, *(value for part in parts for value in vars(part).values()))
         return sum(value.nbytes for value in values if isinstance(value, np.ndarray))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from encoder.measures import merge_words
-from encoder.trace import EMBEDDING_AXES, LAYER_AXES, Array, Axes, Tokens, Trace, read_only
+from encoder.trace import EMBEDDING_AXES, LAYER_AXES, OUTPUT_AXES, Array, Axes, Tokens, Trace, read_only
 
 
 def whole_words(trace: Trace) -> Trace:
@@ -77,6 +77,7 @@ def _rebuild(trace: Trace, tokens: Tokens, change: Callable[[Array, Axes], Array
         tokens=tokens,
         embedding=replace(trace.embedding, **changed(trace.embedding, EMBEDDING_AXES)),
         layers=tuple(replace(layer, **changed(layer, LAYER_AXES)) for layer in trace.layers),
+        **changed(trace, OUTPUT_AXES),
     )
 
 

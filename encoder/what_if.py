@@ -84,7 +84,7 @@ def _unshared(part: Tensor, heads: int) -> Tensor:
 
 @torch.inference_mode()
 def each_head_off(encoder: Encoder, ids: Tensor, segment: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """Last hidden states as they are, [token, model], and with each head off in turn, [layer, head, token, model].
+    """The last layer's hidden states as they are, [token, model], and with each head off, [layer, head, token, model].
 
     ids, segment: [1, token]. One pass: until the layer whose head is off all rows are alike, so each begins there.
     """
@@ -94,7 +94,6 @@ def each_head_off(encoder: Encoder, ids: Tensor, segment: Tensor | None = None) 
         attended, found = _attend(layer, rows)
         rows = torch.cat([rows, rows[:1].expand(heads, -1, -1)])
         rows = _rest(layer, rows, torch.cat([attended, attended[:1] - found]))
-    rows = encoder.final_norm(rows)
     return rows[0], rows[1:].unflatten(0, (encoder.config.layers, heads))
 
 

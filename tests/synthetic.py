@@ -63,6 +63,7 @@ def reading(*pieces: str, pair: tuple[str, ...] = (), activation=gelu, seed: int
         tokens=tokens,
         embedding=EmbeddingTrace(*parts, output=sum(parts)),
         layers=tuple(layer() for _ in range(LAYERS)),
+        output=read_only(array(size, WIDTH)),
         seconds=0.001,
         device="cpu",
     )

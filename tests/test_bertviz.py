@@ -59,6 +59,7 @@ def trace_of(text: tuple[str, ...] = SINGLE, second: int | None = None, layers: 
             )
             for layer in range(layers)
         ),
+        output=array(*model),
         seconds=0.0,
         device="cpu",
     )

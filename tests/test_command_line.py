@@ -27,7 +27,7 @@ def test_the_file_holds_every_array_with_its_axes(tiny, tmp_path, capsys):
     with np.load(out, allow_pickle=False) as file:
         axes, card = json.loads(str(file["axes"])), json.loads(str(file["model"]))
         names = {f"embedding.{name}" for name in EMBEDDING_AXES}
-        names |= {f"layers.{number}.{name}" for number in (0, 1) for name in LAYER_AXES}
+        names |= {f"layers.{number}.{name}" for number in (0, 1) for name in LAYER_AXES} | {"output"}
         assert set(axes) == names
         sizes = {"token": 6, "query": 6, "key": 6, "model": 12, "head": 3, "head_dim": 4, "ffn": 20}
         for name in names:
@@ -46,6 +46,12 @@ def test_the_numbers_in_the_file_are_the_traces_own(minilm, tmp_path):
     with np.load(tmp_path / "a trace") as file:
         assert all(np.array_equal(file[name], array) for name, array, _ in trace.arrays())
         assert np.array_equal(file["tokens.segment"], trace.tokens.segment)
+
+
+@pytest.mark.parametrize("arguments", [["caf\udce9"], ["coffee", "--pair", "caf\udce9"]], ids=["text", "pair"])
+def test_a_text_that_is_not_utf_8_is_said_in_one_sentence(tiny, capsys, arguments):
+    assert main(["trace", *arguments, "--model", tiny]) == 1
+    assert capsys.readouterr().err == "The text holds bytes that are no characters: it is not UTF-8.\n"
 
 
 def test_a_second_sentence_and_a_limit_are_passed_on(tiny, tmp_path, capsys):

@@ -72,7 +72,7 @@ def test_the_first_article_is_computed_as_it_is_written(padding):
         visible = None if padding is None else padding[row].numpy()
         expected = first_article(weights_of(encoder), IDS[row].numpy(), visible)
         assert close(encoder(IDS, mask=padding)[row], expected)
-        assert close(encoder.trace(IDS, mask=padding)[1][-1].hidden[row], expected)
+        assert close(traced(encoder, IDS, mask=padding)[row], expected)
 
 
 def first_article(w, ids, visible):
@@ -106,7 +106,7 @@ def test_the_second_article_is_computed_as_it_is_written(padding, final_norm):
         expected = second_article(weights_of(encoder), IDS[row].numpy(), visible, final_norm)
         # Without a norm the values grow to hundreds.
         assert close(encoder(IDS, mask=padding)[row], expected, 1e-5 * max(1, np.abs(expected).max()))
-        assert close(encoder.trace(IDS, mask=padding)[1][-1].hidden[row], expected, 1e-5 * np.abs(expected).max())
+        assert close(traced(encoder, IDS, mask=padding)[row], expected, 1e-5 * np.abs(expected).max())
 
 
 def second_article(w, ids, visible, final_norm):
@@ -132,6 +132,11 @@ def second_article(w, ids, visible, final_norm):
     return layer_norm(x, w, "final_norm") if final_norm else x
 
 
+def traced(encoder, *inputs, **named):
+    """What the encoder returns, from its trace."""
+    return encoder.final_norm(encoder.trace(*inputs, **named)[1][-1].hidden)
+
+
 def weights_of(network):
     return {name: weight.detach().numpy() for name, weight in network.named_parameters()}
 
@@ -155,7 +160,7 @@ def test_the_fast_path_equals_the_traced_path(config):
     encoder = shaken(Encoder(config))
     for segment, mask in ((None, None), (SEGMENT, PADDING)):
         fast = encoder(IDS, segment, mask)
-        assert close(fast, encoder.trace(IDS, segment, mask)[1][-1].hidden, 1e-5 * max(1, fast.abs().max().item()))
+        assert close(fast, traced(encoder, IDS, segment, mask), 1e-5 * max(1, fast.abs().max().item()))
 
 
 @pytest.mark.parametrize("config", VARIANTS)
@@ -166,7 +171,7 @@ def test_padding_never_changes_what_real_tokens_compute(config):
     for filler in (0, 7):
         padded = torch.where(PADDING, IDS, filler)
         assert close(encoder(padded, SEGMENT, PADDING)[1, :3], alone, bound)
-        assert close(encoder.trace(padded, SEGMENT, PADDING)[1][-1].hidden[1, :3], alone, bound)
+        assert close(traced(encoder, padded, SEGMENT, PADDING)[1, :3], alone, bound)
 
 
 @pytest.mark.parametrize("config", EXTREMES, ids=lambda config: config.norm)
@@ -178,7 +183,7 @@ def test_a_mask_may_say_for_each_query_which_keys_it_reads(config):
     assert close(whole[:, 0], encoder(IDS[:, :1], SEGMENT[:, :1])[:, 0], bound)
     assert not close(whole[:, 1], encoder(IDS, SEGMENT)[:, 1], bound)
     _, layers = encoder.trace(IDS, SEGMENT, causal)
-    assert close(layers[-1].hidden, whole, bound)
+    assert close(encoder.final_norm(layers[-1].hidden), whole, bound)
     assert (layers[0].attention.triu(1) == 0).all()
 
 
@@ -199,18 +204,16 @@ def test_a_token_that_may_read_nothing_gets_zeros_and_never_nan(config, dtype):
             assert (states.context[blind] == 0).all()
             assert (states.attention[0].float().sum(-1) - 1).abs().max() < 0.02
         tolerance = 1e-5 if dtype == torch.float32 else 0.05 * fast.abs().max().item()
-        assert close(fast.float(), layers[-1].hidden.float(), tolerance)
+        assert close(fast.float(), encoder.final_norm(layers[-1].hidden).float(), tolerance)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16], ids=str)
 @pytest.mark.parametrize("config", EXTREMES, ids=lambda config: config.norm)
 def test_the_gradient_through_a_token_that_may_read_nothing_is_finite(config, dtype):
     nothing = torch.tensor([[True] * 5, [False] * 5])
-    for path in ("forward", "trace"):
+    for path in (Encoder.forward, traced):
         encoder = shaken(Encoder(replace(config, norm_eps=1e-5))).to(dtype)
-        states = getattr(encoder, path)(IDS, SEGMENT, nothing)
-        last = states if path == "forward" else states[1][-1].hidden
-        last.float().mean().backward()
+        path(encoder, IDS, SEGMENT, nothing).float().mean().backward()
         for name, weight in encoder.named_parameters():
             assert weight.grad is not None or not weight.requires_grad, name
             assert weight.grad is None or torch.isfinite(weight.grad).all(), name
@@ -247,11 +250,10 @@ def test_every_state_follows_from_the_ones_before_it(config):
     embedding, layers = encoder.trace(IDS, SEGMENT)
     assert close(embedding.output, encoder.embeddings.norm(embedding.token + embedding.position + embedding.segment))
     below = embedding.output
-    for number, (states, layer) in enumerate(zip(layers, encoder.layers, strict=True)):
+    for states, layer in zip(layers, encoder.layers, strict=True):
         again = layer.trace(below)
         for name, value in states._asdict().items():
-            if number < len(layers) - 1 or name != "hidden":  # the last one has the final norm on it
-                assert torch.equal(value, getattr(again, name)), name
+            assert torch.equal(value, getattr(again, name)), name
         scale = encoder.config.scale
         assert close(states.scores, states.query @ states.key.mT * scale)
         assert close(states.attention, states.scores.softmax(-1))
@@ -384,7 +386,7 @@ def test_training_drops_out_and_evaluation_does_not(place):
     first, second = encoder.train()(IDS, SEGMENT), encoder(IDS, SEGMENT)
     assert not close(first, still)
     assert not close(first, second)
-    assert close(encoder.trace(IDS, SEGMENT)[1][-1].hidden, still)  # a trace shows how it reads, not how it trains
+    assert close(traced(encoder, IDS, SEGMENT), still)  # a trace shows how it reads, not how it trains
 
 
 def test_training_without_dropout_computes_what_evaluation_does():

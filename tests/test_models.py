@@ -32,7 +32,7 @@ TEXT, PAIR = "The cat sat on the mat.", "It was warm there."
 def scratch_model(encoder, readers=None):
     """A Model around an encoder that the test holds."""
     card = ModelCard("tiny", "test", 2, 3, 12, 20, encoder.config.vocabulary, 0, "WordPiece")
-    readers = readers or (Reader("cpu", encoder.trace),)
+    readers = readers or (Reader("cpu", encoder.trace, encoder.final_norm),)
     return Model(card, Tokenizer(wordpiece()), encoder.config.positions, encoder.config.scale, readers)
 
 
@@ -75,7 +75,8 @@ def test_the_card_of_a_preset_is_its_configuration(name):
     for size in ("layers", "heads", "width", "ffn_width", "vocabulary"):
         assert getattr(model.card, size) == getattr(config, size)
     assert model.positions == config.positions
-    assert model.card.parameters == sum(weight.numel() for weight in Encoder(config).parameters())
+    sines = config.positions * config.width if config.position == "sinusoidal" else 0
+    assert model.card.parameters == sum(weight.numel() for weight in Encoder(config).parameters()) - sines
     assert model.trace("a cat").layers[0].scale == pytest.approx(config.scale)
 
 
@@ -102,7 +103,8 @@ def test_arrays_of_a_trace_cannot_be_written_to(minilm):
     trace = minilm.trace("a cat")
     stored = [getattr(trace.embedding, name) for name in EMBEDDING_AXES]
     stored += [getattr(layer, name) for layer in trace.layers for name in LAYER_AXES if name != "scores"]
-    assert len(stored) == 4 + 6 * 12
+    stored.append(trace.output)
+    assert len(stored) == 4 + 6 * 12 + 1
     for array in stored:
         assert type(array) is np.ndarray
         with pytest.raises(ValueError, match="read-only"):
@@ -230,6 +232,18 @@ def test_out_of_memory_on_an_accelerator_leaves_the_work_to_the_cpu(error):
     assert np.array_equal(trace.layers[-1].hidden, expected.layers[-1].hidden)
     model.trace("the cat")
     assert full.asked == 2  # a shorter text may fit again
+
+
+@pytest.mark.parametrize("final_norm", [True, False])
+def test_the_norm_on_top_is_in_what_the_model_hands_on_and_in_no_layer(final_norm):
+    encoder = tiny_encoder(norm="pre", final_norm=final_norm)
+    trace = scratch_model(encoder).trace(TEXT)
+    last = trace.layers[-1]
+    np.testing.assert_allclose(last.hidden, last.after_attention + last.ffn_output, atol=1e-5)
+    with torch.inference_mode():
+        expected = encoder.final_norm(torch.tensor(last.hidden)).numpy()
+    np.testing.assert_allclose(trace.output, expected, atol=1e-5)
+    assert (abs(trace.output - last.hidden).max() > 0.1) == final_norm
 
 
 def test_other_errors_of_an_accelerator_are_not_hidden():

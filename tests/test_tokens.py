@@ -99,6 +99,15 @@ def test_ids_and_segments_are_those_of_transformers(bert, theirs, text, pair):
     assert list(tokens.text) == theirs.convert_ids_to_tokens(ids)
 
 
+def test_a_typed_separator_is_special_as_it_is_to_the_model(bert):
+    ids, tokens = bert.encode("the cat. [SEP] it sat [UNK] [MASK]", None, 64)
+    assert ids[4] == ids[-1]
+    assert tokens.text == ("[CLS]", "the", "cat", ".", "[SEP]", "it", "sat", "[UNK]", "[MASK]", "[SEP]")
+    assert np.flatnonzero(tokens.special).tolist() == [0, 4, 9]
+    assert tokens.word.tolist() == [-1, 0, 1, 2, -1, 3, 4, 5, 6, -1]
+    assert tokens.span[4].tolist() == [9, 14]
+
+
 @pytest.mark.parametrize("make", [wordpiece, byte_level, unigram])
 def test_a_typed_mask_is_one_ordinary_token_and_a_word_of_its_own(make):
     tokenizer = Tokenizer(make())

@@ -8,6 +8,7 @@ import pytest
 from encoder.trace import (
     EMBEDDING_AXES,
     LAYER_AXES,
+    OUTPUT_AXES,
     EmbeddingTrace,
     LayerTrace,
     ModelCard,
@@ -38,13 +39,13 @@ def trace():
     layers = tuple(LayerTrace(**{name: array(LAYER_AXES[name]) for name in STORED}, scale=0.5) for _ in range(2))
     embedding = EmbeddingTrace(**{name: array(axes) for name, axes in EMBEDDING_AXES.items()})
     card = ModelCard("tiny", "test", 2, 3, 12, 20, 17, 0, "WordPiece")
-    return Trace(card, tokens, embedding, layers, 0.001, "cpu")
+    return Trace(card, tokens, embedding, layers, array(OUTPUT_AXES["output"]), 0.001, "cpu")
 
 
 def test_every_array_is_named_once_with_its_axes(trace):
     found = list(trace.arrays())
     names = [name for name, _, _ in found]
-    assert len(names) == len(set(names)) == len(EMBEDDING_AXES) + 2 * len(LAYER_AXES)
+    assert len(names) == len(set(names)) == len(EMBEDDING_AXES) + 2 * len(LAYER_AXES) + 1
     for name, array, axes in found:
         assert array.shape == tuple(SIZES[axis] for axis in axes), name
     by_name = {name: array for name, array, _ in found}
@@ -68,7 +69,7 @@ def test_scores_are_scaled_products_of_queries_and_keys(trace):
 
 
 def test_bytes_are_those_of_the_stored_arrays_and_not_of_derived_ones(trace):
-    floats = 4 * 5 * 12 + 2 * (4 * 3 * 5 * 4 + 3 * 5 + 3 * 5 * 5 + 4 * 5 * 12 + 2 * 5 * 20)
+    floats = 5 * 5 * 12 + 2 * (4 * 3 * 5 * 4 + 3 * 5 + 3 * 5 * 5 + 4 * 5 * 12 + 2 * 5 * 20)
     whole_numbers, truths = 5 + 5 + 5 * 2, 5
     assert trace.nbytes == 4 * floats + 8 * whole_numbers + truths
 

@@ -23,7 +23,7 @@ from encoder.errors import ModelError
 from encoder.formulas import Affine, Norm, activated, applied, normed
 from encoder.measures import cosine, turn
 from encoder.model import Encoder
-from encoder.models import load
+from encoder.models import _divergence, load
 from encoder.steps import Place, walk
 from encoder.weights import weights_of
 from encoder.what_if import MOST_TOKENS, changed, each_head_off
@@ -166,7 +166,8 @@ def test_one_matrix_for_all_heads_told_for_each_computes_the_same():
 
 
 def test_each_head_off_in_one_pass_is_each_head_off_by_hand(encoder):
-    as_it_is, off = each_head_off(encoder, IDS, SEGMENT)
+    with torch.inference_mode():
+        as_it_is, off = map(encoder.final_norm, each_head_off(encoder, IDS, SEGMENT))
     np.testing.assert_allclose(as_it_is, by_hand(encoder, Changes()), atol=2e-5)
     assert off.shape == (2, 3, 6, 12)
     for layer in range(2):
@@ -244,6 +245,12 @@ def test_the_divergence_is_that_of_the_guesses(tmp_path, family):
         assert len(shares) == len(now.tokens)
         kl = sum(p * np.log(p / shares[token]) for token, p in zip(before.tokens, before.shares, strict=True))
         assert found.divergence[layer, head] == pytest.approx(kl, abs=1e-5)
+
+
+def test_no_divergence_is_below_zero():
+    logits = torch.randn(200, 500, generator=torch.Generator().manual_seed(0))
+    assert _divergence(logits, logits + 1e-4 * logits.flip(0)).min() >= 0
+    assert _divergence(logits, logits.flip(0)).min() > 0
 
 
 def test_how_far_a_guess_has_moved_is_what_the_table_of_heads_says(tmp_path):
