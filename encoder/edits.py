@@ -53,9 +53,13 @@ def words(text: str) -> list[Span]:
 
 
 def find(text: str, word: str) -> Span | None:
-    """Where a word first stands in a text, whatever its case and the marks around it."""
-    wanted = next((word[slice(*span)].casefold() for span in words(word)), "")
-    return next((span for span in words(text) if text[slice(*span)].casefold() == wanted), None)
+    """Where a word, or several in a row, first stand in a text, whatever their case and the marks around them."""
+    wanted, here = words(word), words(text)
+    if not wanted:
+        return None
+    runs = ((first[0], last[1]) for first, last in zip(here, here[len(wanted) - 1 :], strict=False))
+    typed = _alike(word, (wanted[0][0], wanted[-1][1]))
+    return next((run for run in runs if _alike(text, run) == typed), None)
 
 
 def covered(tokens: Tokens, spans: Sequence[Span]) -> Array:
@@ -115,6 +119,11 @@ def _inside(tokens: Tokens, places: Array, span: Span) -> Array:
     """Those of some tokens that end in a span: some tokens hold the space before their word."""
     ends = tokens.span[places, 1] - 1
     return places[(ends >= span[0]) & (ends < span[1])]
+
+
+def _alike(text: str, span: Span) -> str:
+    """What stands in a span, the same in capitals and with wider spaces."""
+    return " ".join(text[slice(*span)].casefold().split())
 
 
 def _bare(text: str, start: int, end: int) -> Span:

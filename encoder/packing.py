@@ -1,8 +1,9 @@
 """All attention of a reading in few bytes, for a browser that explores it without asking again.
 
 A weight becomes a code: tenths of a thousandth below 0.01, thousandths above, so that what is shown is the true number,
-rounded. Codes below 255 take a byte; the few large ones (above 0.16) stand in a list of their own. Everything is then
-deflated. `assets/explorer/payload.js` reads it.
+rounded. Where most of a row goes elsewhere, to [SEP] for one, shares of the rest would be made of little but rounding:
+there a weight below 0.1 has a finer code, its first three digits and how small it is. Codes below 255 take a byte; the
+few large ones stand in a list of their own. Everything is then deflated. `assets/explorer/payload.js` reads it.
 """
 
 import json
@@ -16,9 +17,13 @@ import numpy as np
 
 from encoder import heads, measures
 from encoder.labels import visible
-from encoder.trace import Array, Trace
+from encoder.trace import Array, Tokens, Trace
+from encoder.views import origins
 
 FINE, SMALL = 100, 255  # codes: below FINE tenths of a thousandth; below SMALL one byte
+FINER, STEPS = 1_091, 900  # codes from FINER on: 900 steps from 0.01 to 0.1, as many from 0.001 to 0.01, and so on
+TENTHS = 44  # of such tenths, down to the smallest number that float32 holds
+OFF = 0.01  # how far off a share of a row may be
 MOST = 4_000_000  # weights of one model that go to the browser at once; of longer texts it gets a layer at a time
 THUMBNAIL = 24  # rows and columns of a head's small map, where the whole does not go
 
@@ -48,17 +53,65 @@ class Overview:
         return self.maps.nbytes if self.maps is not None else 0
 
 
-def codes(attention: Array) -> Array:
-    """[…] uint16 codes of weights from 0 to 1: 0.0037 → 37, 0.037 → 127."""
+def codes(attention: Array, tokens: Tokens | None = None) -> Array:
+    """[…] uint16 codes of weights from 0 to 1: 0.0037 → 37, 0.037 → 127.
+
+    Given the `tokens` of [..., query, key], finer ones where shares made of a row would be off.
+    """
     fine = np.rint(attention * np.float32(10_000)).astype(np.uint16)
     coarse = np.rint(attention * np.float32(1_000)).astype(np.uint16)
     coarse += FINE - 10
-    return np.where(fine < FINE, fine, coarse)
+    code = np.where(fine < FINE, fine, coarse)
+    return code if tokens is None else _refined(code, attention, tokens)
 
 
 def weights(code: Array) -> Array:
     """[…] float32 weights that codes stand for."""
-    return np.where(code < FINE, code / 10_000, (code - np.float32(FINE - 10)) / 1_000).astype(np.float32)
+    return _VALUES[code]
+
+
+def _values() -> Array:
+    """[code] float32 the weight that each code stands for."""
+    tenths, thousandths = np.arange(FINE) / 10_000, np.arange(10, 1_001) / 1_000
+    smaller = [(np.arange(100, 1_000) + 0.5) / 10.0**digits for digits in range(4, 4 + TENTHS)]
+    return np.concatenate([tenths, thousandths, *smaller]).astype(np.float32)
+
+
+_VALUES = _values()
+
+
+def _refined(code: Array, attention: Array, tokens: Tokens) -> Array:
+    """[..., query, key] the codes, finer where the shares of a row's tokens or words would be off by more than OFF."""
+    rounding = weights(code) - attention
+    starts = origins(tokens, words=True, hide=False)
+    words = np.add.reduceat(abs(rounding), starts, -1)  # [..., query, word]
+    for part in _parts(tokens):
+        total = attention @ part  # [..., query]
+        off = (words * part[starts]).max(-1) + abs(rounding @ part)
+        rows = off > OFF * total
+        bearable = OFF / 2 * total[rows] / part.sum()  # of each; the finer codes may be off by the other half
+        spoilt = (abs(rounding[rows]) > bearable[:, None]) & (part > 0)
+        code[rows] = np.where(spoilt, finer(attention[rows], code[rows]), code[rows])
+    return code
+
+
+def _parts(tokens: Tokens) -> list[Array]:
+    """[token] float32 1 for the columns of which shares are made: each sentence with and without its special tokens.
+
+    Shares of both sentences are made of these: what is off by little in each is so in both.
+    """
+    sentences = [tokens.segment == number for number in (0, 1)]
+    parts = [part for sentence in sentences for part in (sentence, sentence & ~tokens.special)]
+    return [part.astype(np.float32) for part in parts if part.any()]
+
+
+def finer(attention: Array, code: Array) -> Array:
+    """[…] uint16 codes of the first three digits of weights between 0 and 0.1; of others the code that they have."""
+    small = (attention > 0) & (attention < 0.1)
+    exact = np.where(small, attention, 0.01).astype(np.float64)
+    tenth = np.ceil(-np.log10(exact)) - 2  # 0 from 0.01 to 0.1, 1 from 0.001 to 0.01, and so on
+    digits = np.clip(np.floor(exact * 10 ** (tenth + 4)), 100, 999)
+    return np.where(small, FINER + STEPS * tenth + digits - 100, code).astype(np.uint16)
 
 
 def is_whole(trace: Trace) -> bool:
@@ -83,8 +136,9 @@ def pack(side: Literal["a", "b"], trace: Trace, layer: int, seen: Overview | Non
     seen = seen or overview(trace)
     card, tokens = trace.model, trace.tokens
     attention = [each.attention for each in trace.layers]
-    parts = [np.stack(attention)] if seen.maps is None else [seen.maps, attention[layer]]
-    planes = [codes(part).reshape(-1, *part.shape[-2:]) for part in parts]  # [head, query, key] each
+    whole = np.stack(attention) if seen.maps is None else attention[layer]
+    parts = [codes(whole, tokens)] if seen.maps is None else [codes(seen.maps), codes(whole, tokens)]
+    planes = [part.reshape(-1, *part.shape[-2:]) for part in parts]  # [head, query, key] each
     large = [plane[plane >= SMALL] for plane in planes]
     small = [np.minimum(plane, SMALL).astype(np.uint8) for plane in planes]
     sizes = np.stack([each.value_size for each in trace.layers])  # [layer, head, token]

@@ -11,6 +11,7 @@ from encoder import heads, measures
 from encoder.formulas import LayerWeights
 from encoder.maps import hidden_states
 from encoder.trace import Array, Trace
+from encoder.views import origins
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,7 @@ class Quantity:
     """`of(trace)` is [layer, token] or [layer, head]; the first row is the embedding where `from_embedding` says so.
 
     What happens `inside` a layer needs its weights too, and the tokens as they were read: `of(trace, model.weights)`.
+    What is `counted` at the tokens as they were read is told how they are shown: `of(read, words, hide)`.
     """
 
     label: str
@@ -28,6 +30,7 @@ class Quantity:
     from_embedding: bool = False
     top: float | None = None  # the largest possible value, where there is one
     inside: bool = False
+    counted: bool = False
 
 
 def _size(trace: Trace) -> Array:
@@ -50,8 +53,15 @@ def _alike(trace: Trace) -> Array:
     return (cosines.sum(-1) - 1) / others if others else cosines[..., 0]  # a token alone is like itself
 
 
-def _silent(trace: Trace) -> Array:
-    return np.stack([measures.silent(layer.neurons).mean(-1) for layer in trace.layers])
+def silent(read: Trace, words: bool = False, hide: bool = False) -> Array:
+    """[layer, token shown] the share of neurons that say nothing about each token as it was read.
+
+    Words have the mean of their pieces: a mean of activations may be silent where none of them is.
+    """
+    shares = np.stack([measures.silent(layer.neurons).mean(-1) for layer in read.layers])
+    starts = origins(read.tokens, words, hide=False)
+    shown = np.add.reduceat(shares, starts, -1) / np.diff(starts, append=len(read.tokens))
+    return shown[:, ~read.tokens.special[starts]] if hide else shown
 
 
 def _mix(trace: Trace, weights: Callable[[int], LayerWeights]) -> Array:
@@ -83,7 +93,9 @@ QUANTITIES: dict[str, Quantity] = {
         "token", "cosine", _alike, from_embedding=True,
     ),
     "silent": Quantity(
-        "Silent neurons", "The share of neurons that say nothing about a token.", "token", "share", _silent, top=1.0,
+        "Silent neurons",
+        "The share of neurons that say (almost) nothing about a token, counted as it was read: of a word, the mean of "
+        "its pieces.", "token", "share", silent, top=1.0, counted=True,
     ),
     "mix": Quantity(
         "Mixing by attention",

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from encoder.figures import feed_forward as figures
-from encoder.measures import sparsity
+from encoder.quantities import QUANTITIES, silent
 from pages.shared import prose, state, surveys
 from pages.shared.columns import OFFERED, Column, columns, switch
 
@@ -22,8 +22,8 @@ def this_text(column: Column, before: bool) -> None:
     with right:
         neuron = column.neuron(number)
         column.show(figures.strongest_tokens(layer.neurons, neuron, tokens, colour), "strongest tokens of a neuron")
-    st.caption("Silent neurons: the share of activations that say (almost) nothing, in each layer.")
-    shares = [sparsity(each.neurons) for each in column.read.layers]
+    st.caption(f"Silent neurons, the mean of each layer. {QUANTITIES['silent'].meaning}")
+    shares = silent(column.read, state.get("words"), state.get("hide")).mean(1).tolist()
     column.show(figures.silent_bars(shares, colour, number), "share of silent neurons in each layer")
 
 

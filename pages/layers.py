@@ -7,11 +7,19 @@ import streamlit as st
 from encoder.errors import ModelError
 from encoder.figures import layers as figures
 from encoder.quantities import QUANTITIES
-from encoder.trace import Array
+from encoder.trace import Array, Trace
 from pages.shared import prose, state, traces
 from pages.shared.columns import Column, columns, draw, switch
 
 LABELS = {name: quantity.label for name, quantity in QUANTITIES.items()}
+
+
+def values_of(column: Column, shown: Trace) -> Array:
+    """The quantity asked for, [layer, token or head]. Raises ModelError."""
+    if quantity.counted:
+        return quantity.of(column.read, state.get("words"), state.get("hide"))
+    return traces.quantity(column.side, quantity, shown)
+
 
 prose.title("Layers", "The same thing happens again and again; what it does changes from layer to layer.", "layers")
 switch()
@@ -23,7 +31,7 @@ found: list[tuple[Column, Sequence[str], Array]] = []
 for column in columns():
     shown = column.trace if quantity.across == "token" and not quantity.inside else column.read
     try:
-        found.append((column, shown.tokens.text, traces.quantity(column.side, quantity, shown)))
+        found.append((column, shown.tokens.text, values_of(column, shown)))
     except ModelError as error:
         with column:
             st.info(prose.plain(str(error)), icon=":material/info:")

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 
-from encoder.edits import Edit, covered, edited, pairs, words
+from encoder.edits import Edit, covered, edited, find, pairs, words
 from encoder.models import load
 from tests.synthetic import HOSTILE
 from tests.tiny import FAMILIES, save_tiny
@@ -30,6 +30,29 @@ def said(text):
 )
 def test_words_are_what_stands_between_spaces_and_marks(text, wanted):
     assert said(text) == wanted
+
+
+@pytest.mark.parametrize(
+    ("text", "word", "wanted"),
+    [
+        ("The ice on the lake. We had Ice  Cream!", "“ice cream”", "Ice  Cream"),
+        ("The ice on the lake", "ice cream", None),
+        ("We broke the ice. Cream was all we had.", "ice cream", None),
+        ("河边有银杏，他去银行取钱。", "银行", "银行"),
+        ("他存银，行人很多。", "银行", None),
+        ("Rock & roll, and rock & Roll.", "rock & roll", "Rock & roll"),
+        ("A bank? The BANK!", "bank", "bank"),
+        ("Größe", "GRÖSSE", "Größe"),
+        ("He said [MASK] cream.", "[MASK] cream", "[MASK] cream"),
+        ("cream", "ice cream", None),
+        ("... and more", "...", None),
+        ("", "bank", None),
+        ("bank", "", None),
+    ],
+)
+def test_a_word_or_several_are_found_as_a_whole(text, word, wanted):
+    span = find(text, word)
+    assert (span and text[slice(*span)]) == wanted
 
 
 @pytest.mark.parametrize("text", HOSTILE)

@@ -3,14 +3,32 @@
 import json
 import zlib
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
 
 from encoder import heads, measures
-from encoder.packing import FINE, MOST, SMALL, THUMBNAIL, codes, is_whole, message, pack, weights
+from encoder.packing import (
+    FINE,
+    FINER,
+    MOST,
+    SMALL,
+    STEPS,
+    THUMBNAIL,
+    Packed,
+    codes,
+    finer,
+    is_whole,
+    message,
+    pack,
+    weights,
+)
+from encoder.views import origins
+from pages.shared.sidebar import examples
 from tests.synthetic import HEADS, HOSTILE, LAYERS, attention, reading
 
+PIECES = ("The dendrochronologist sat down unbelievably.", "Unbelievable, she said.")  # words of many pieces
 LONG = ("so", "it", "goes", ",") * 210  # with [CLS] and [SEP] 842 tokens: too many for 2 layers of 3 heads at once
 
 
@@ -38,13 +56,59 @@ def test_every_code_stands_for_a_weight_of_its_own_and_larger_codes_for_larger_w
     assert weights(every)[[0, FINE - 1, FINE, -1]].tolist() == pytest.approx([0, 0.0099, 0.01, 1])
 
 
+def test_a_finer_code_holds_three_digits_of_a_weight_however_small_and_shows_the_same():
+    sent = np.concatenate([np.geomspace(1e-37, 0.0999, 9_001), np.arange(5, 1_000, 10) / 1e5]).astype(np.float32)
+    code = finer(sent, codes(sent))
+    np.testing.assert_allclose(weights(code), sent, rtol=0.005)
+    assert [digits(weight) for weight in weights(code).tolist()] == [digits(weight) for weight in sent.tolist()]
+    every = np.arange(FINER, FINER + 36 * STEPS, dtype=np.uint16)  # below 1e-37 float32 has fewer digits itself
+    np.testing.assert_array_equal(finer(weights(every), every), every)
+    tiny = np.float32([1e-45, 3e-42])
+    np.testing.assert_allclose(weights(finer(tiny, codes(tiny))), tiny, rtol=0.005)
+
+
+def test_a_weight_that_is_nothing_or_large_has_no_finer_code():
+    sent = np.float32([0, 0.1, 0.1644, 0.5, 1])
+    np.testing.assert_array_equal(finer(sent, codes(sent)), codes(sent))
+
+
+@pytest.mark.parametrize("scale", [1, 5, 20, 60])
+@pytest.mark.parametrize("pair", [(), ("yes", "no", "##pe")], ids=["one sentence", "two"])
+def test_every_share_of_what_a_browser_unpacks_is_within_a_hundredth_however_little_is_shared(scale, pair):
+    trace = reading("un", "##believ", "##ably", "many", "cats", pair=pair)
+    count = len(trace.tokens)
+    for seed in range(12):
+        scores = np.random.default_rng(seed).normal(size=(LAYERS, HEADS, count, count)) * scale
+        scores[..., trace.tokens.special] += scale / 2
+        spread = np.exp(scores - scores.max(-1, keepdims=True))
+        sent = (spread / spread.sum(-1, keepdims=True)).astype(np.float32)
+        layers = (replace(layer, attention=each) for layer, each in zip(trace.layers, sent, strict=True))
+        expect_shares(replace(trace, layers=tuple(layers)))
+
+
+@pytest.mark.parametrize("name", ["scratch", "minilm"])
+def test_every_share_of_the_example_texts_is_within_a_hundredth_of_the_traces(name, request):
+    model = request.getfixturevalue(name)
+    for text, pair in [*((example["text"], example["pair"]) for example in examples()), PIECES]:
+        expect_shares(model.trace(text, pair or None))
+
+
+@pytest.mark.parametrize("name", ["scratch", "minilm"])
+def test_shares_cost_few_bytes(name, request, monkeypatch):
+    model = request.getfixturevalue(name)
+    traces = [model.trace(example["text"], example["pair"] or None) for example in examples()]
+    finely = sum(pack("a", trace, 0).nbytes for trace in traces)
+    monkeypatch.setattr("encoder.packing.codes", lambda attention, tokens=None: codes(attention))
+    assert finely < 1.1 * sum(pack("a", trace, 0).nbytes for trace in traces)
+
+
 @pytest.mark.parametrize("pair", [(), ("yes", "no", "##pe")], ids=["one sentence", "two"])
 def test_a_browser_unpacks_every_weight_of_every_head(pair):
     trace = reading(pair=pair)
     packed = pack("a", trace, 0)
     (all_heads,), sizes = unpacked(packed)
     sent = np.stack([layer.attention for layer in trace.layers])
-    np.testing.assert_array_equal(all_heads.reshape(sent.shape), weights(codes(sent)))
+    np.testing.assert_array_equal(all_heads.reshape(sent.shape), weights(codes(sent, trace.tokens)))
     expected = np.stack([layer.value_size for layer in trace.layers])
     longest = expected.max(-1, keepdims=True)
     np.testing.assert_allclose(sizes / 65_535, expected / longest, atol=1 / 65_535)
@@ -55,10 +119,11 @@ def test_large_weights_stand_in_a_list_of_their_own():
     sent = np.stack([layer.attention for layer in trace.layers])
     packed = pack("a", trace, 0)
     (block,) = packed.header["blocks"]
-    assert block == {"count": LAYERS * HEADS, "side": 5, "larges": int((codes(sent) >= SMALL).sum())}
+    large = codes(sent, trace.tokens) >= SMALL
+    assert block == {"count": LAYERS * HEADS, "side": 5, "larges": int(large.sum())}
     assert 0 < block["larges"] < sent.size
     small = np.frombuffer(zlib.decompress(packed.body), np.uint8)[-sent.size :]
-    np.testing.assert_array_equal(small == SMALL, codes(sent).ravel() >= SMALL)
+    np.testing.assert_array_equal(small == SMALL, large.ravel())
 
 
 def test_the_header_says_who_read_what():
@@ -82,7 +147,7 @@ def test_a_long_text_gives_small_maps_of_all_heads_and_one_layer_whole(long):
     assert packed.header["layer"] == 1
     small, whole = unpacked(packed)[0]
     sent = np.stack([layer.attention for layer in long.layers])
-    np.testing.assert_array_equal(whole, weights(codes(sent[1])))
+    np.testing.assert_array_equal(whole, weights(codes(sent[1], long.tokens)))
     heads_of, edge = sent.reshape(-1, *whole.shape[1:]), [cell * len(long.tokens) // THUMBNAIL for cell in range(25)]
     for row, column in ((0, 0), (7, 23), (11, 12), (23, 23)):
         block = heads_of[:, edge[row] : edge[row + 1], edge[column] : edge[column + 1]]
@@ -149,6 +214,34 @@ def test_all_attention_takes_less_than_a_fortieth_of_bertviz_head_view(minilm, c
 def spread():
     """[4001] float32 weights from 0 to 1, most of them small, with the edges of the codes among them."""
     return np.concatenate([np.geomspace(1e-6, 1, 3995), [0, 0.00994, 0.00996, 0.1644, 0.1646, 1]]).astype(np.float32)
+
+
+def expect_shares(trace):
+    """Of each row, all or some columns as shares of their sum, by tokens and by words, of heads and of their mean."""
+    sent = np.stack([layer.attention for layer in trace.layers]).astype(np.float64)
+    [(all_heads,)] = (unpacked(packed)[0] for packed in received(message([pack("a", trace, 0)], {})))
+    told = all_heads.reshape(sent.shape).astype(np.float64)
+    for part, hide, words in product(("ab", "a", "b"), (False, True), (False, True)):
+        for one, other in ((sent, told), (sent.mean(1), told.mean(1))):
+            wanted, found = (shares(heads, trace.tokens, part, hide, words) for heads in (one, other))
+            np.testing.assert_allclose(found, wanted, atol=0.01, err_msg=f"{trace.tokens.text} {part} {hide} {words}")
+
+
+def shares(attention, tokens, part, hide, words):
+    """[..., query, key] what the browser's lenses make of a head: some columns, as shares of their sum."""
+    starts = origins(tokens, words, hide=False)
+    kept = np.isin(starts, [start for start in origins(tokens, words, hide) if "ab"[tokens.segment[start]] in part])
+    of_word = np.searchsorted(starts, np.arange(len(tokens)), side="right") - 1
+    columns = measures.merge_words(attention, of_word)[..., kept]
+    return columns / np.maximum(columns.sum(-1, keepdims=True), 1e-300)  # where nothing is shared, shares of 0
+
+
+def received(sent):
+    """The models of a message, as `pack` gave them."""
+    end = 4 + int.from_bytes(sent[:4], "little")
+    for header in json.loads(sent[4:end])["models"]:
+        yield Packed(header, sent[end : end + header["bytes"]])
+        end += header["bytes"]
 
 
 def digits(weight):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from encoder.maps import hidden_states
-from encoder.quantities import QUANTITIES
+from encoder.quantities import QUANTITIES, silent
 from encoder.views import whole_words, without_special
 from tests.synthetic import HEAD_DIM, HEADS, LAYERS, WIDTH, gelu, layer_weights, reading, relu
 
@@ -87,6 +87,16 @@ def test_a_quantity_is_finite_and_has_its_shape_for_every_reading(name, view, te
     if quantity.top is not None:
         assert values.min() >= 0
         assert values.max() <= quantity.top + 1e-6
+
+
+@pytest.mark.parametrize("activation", [gelu, relu])
+def test_silent_neurons_of_a_word_are_the_mean_of_its_pieces_as_they_were_read(activation):
+    trace = reading("un", "##believ", "cats", activation=activation)  # [CLS] un ##believ cats [SEP]
+    each = silent(trace)
+    joined = np.stack([each[:, 0], each[:, 1:3].mean(1), each[:, 3], each[:, 4]], axis=1)
+    np.testing.assert_allclose(silent(trace, words=True), joined)
+    np.testing.assert_array_equal(silent(trace, hide=True), each[:, 1:4])
+    np.testing.assert_allclose(silent(trace, words=True, hide=True), joined[:, 1:3])
 
 
 def test_what_starts_at_the_embedding_has_it_in_its_first_row():

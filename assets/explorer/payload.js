@@ -1,7 +1,13 @@
 // What the server sends (encoder/packing.py writes it): a length, a JSON header, and for each model one deflated body.
 
 const SMALL = 255; // codes from here on do not fit a byte and stand in a list of their own
-const VALUES = Float32Array.from({ length: 1091 }, (_, code) => (code < 100 ? code / 10000 : (code - 90) / 1000));
+const FINER = 1091; // codes from here on are three digits, cut off: 900 from 0.01 to 0.1, as many from 0.001 to 0.01, and so on
+const VALUES = Float32Array.from({ length: FINER + 44 * 900 }, (_, code) => valueOf(code));
+
+function valueOf(code) {
+  if (code >= FINER) return (100.5 + ((code - FINER) % 900)) / 10 ** (4 + Math.floor((code - FINER) / 900));
+  return code < 100 ? code / 10000 : (code - 90) / 1000;
+}
 
 async function unpack(bytes) {
   const length = new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true);

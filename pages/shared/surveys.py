@@ -104,13 +104,13 @@ def sentences_of(found: Survey, layer: int, neuron: int, side: Side) -> str:
 def elsewhere(side: Side, found: Sequence[tuple[str, Span]]) -> tuple[list[int], Array]:
     """[sentence, level, model] the hidden states of one word, by its place in several sentences, mean over its tokens.
 
-    Before them the numbers of the sentences: what does not fit into the model was not read, and is left out.
+    Before them the numbers of the sentences: where the word does not wholly fit into the model it is left out.
     """
     numbers, states = [], []
     for number, (sentence, span) in enumerate(found):
         read = traces.of(side, sentence)
         member = edits.covered(read.tokens, [span])[0]
-        if member.any():
+        if read.tokens.span[member, 1].max(initial=0) >= span[1]:
             numbers.append(number)
             states.append(np.stack([hidden[member].mean(0) for hidden in hidden_states(read)]))
     return numbers, np.stack(states) if states else np.zeros((0, 1, 1))

@@ -15,22 +15,25 @@ from encoder.labels import visible
 from encoder.maps import Places
 from encoder.steps import Shares
 from encoder.trace import Array, Trace
+from encoder.views import origins
+from pages.shared import state, traces
 from pages.shared.state import Side
 
 
 def coordinates(trace: Trace, places: Places, side: Side) -> None:
-    """A button that downloads every token's place at every level as CSV."""
+    """A button that downloads every token's place at every level as CSV, by its number among the tokens read."""
+    first = origins(traces.trace(side).tokens, state.get("words"), state.get("hide"))
     st.download_button(
-        "Download coordinates", data=lambda: _csv(trace, places), file_name=f"coordinates-{side}.csv", mime="text/csv",
-        key=f"coordinates-{side}", icon=":material/download:", on_click="ignore",
+        "Download coordinates", data=lambda: _csv(trace, places, first), file_name=f"coordinates-{side}.csv",
+        mime="text/csv", key=f"coordinates-{side}", icon=":material/download:", on_click="ignore",
     )  # fmt: skip
 
 
-def _csv(trace: Trace, places: Places) -> bytes:
+def _csv(trace: Trace, places: Places, first: Array) -> bytes:
     rows = [
         (level, number + 1, token, *at)
         for level, layer in enumerate(places.at)
-        for number, (token, at) in enumerate(zip(trace.tokens.text, layer, strict=True))
+        for number, token, at in zip(first, trace.tokens.text, layer, strict=True)
     ]
     names = [f"x{number + 1}" for number in range(places.at.shape[-1])]
     return (
