@@ -24,6 +24,10 @@ KINDS = get_type_hints(EncoderConfig)
 LARGEST, LONGEST = 2**20, 2**40  # of a size in a config, and of what is counted before anything is built
 REAL, WHOLE = ("F16", "BF16", "F32"), ("I32", "I64")  # how safetensors calls numbers that a model's weights may be
 FAMILY = "encoder-lens"  # what config.json calls the model's type, where transformers' own stand too
+# The most that a file may bring: BERT large's sizes, and a header of some times what they need.
+BROUGHT = {"vocabulary": 30_522, "width": 1_024, "layers": 24, "heads": 16, "ffn_width": 4_096, "positions": 512}
+HEADER = 2**23  # bytes
+TRIED = 64  # tokens that a brought model reads before it is kept
 
 
 def save(model: MaskedLanguageModel, folder: Path, about: dict[str, Any], tokenizer: Tokenizer | None = None) -> None:
@@ -66,18 +70,36 @@ def unpack(data: bytes, folder: Path) -> None:
             header = file.metadata() or {}
     except (OSError, SafetensorError) as error:
         raise ModelError("This is no safetensors file, or it is damaged.") from error
+    if int.from_bytes(data[:8], "little") > HEADER:
+        raise ModelError("The header of this file is longer than that of any model that can be brought.")
     if "config" not in header:
         raise ModelError("This safetensors file was not downloaded here: its header holds no config.")
     (folder / "config.json").write_text(header["config"], encoding="utf-8")
+    if not is_ours(folder):
+        raise ModelError("The config in this file is not that of a model that was trained here.")
+    _check_sizes(_encoder_config(folder))
     if "tokenizer" not in header:
         raise ModelError("This safetensors file was not downloaded here: its header holds no tokenizer.")
     tokenizer = _rebuilt(header["tokenizer"])
     tokenizer.save(str(folder / "tokenizer.json"))
-    model = read(folder)
+    try:
+        _try_out(read(folder), tokenizer)
+    except (RuntimeError, MemoryError) as error:
+        raise ModelError("The model in this file cannot be computed: it may need more memory than is left.") from error
+
+
+def _check_sizes(config: EncoderConfig) -> None:
+    for name, most in BROUGHT.items():
+        if (size := getattr(config, name)) > most:
+            asked = f"{name.replace('_', ' ')}: {size:,}, at most {most:,}"
+            raise ModelError(f"The model in this file is too large to be brought ({asked}).")
+
+
+def _try_out(model: MaskedLanguageModel, tokenizer: Tokenizer) -> None:
     config = model.encoder.config
     if tokenizer.get_vocab_size() != config.vocabulary:
         raise ModelError(f"The tokenizer knows {tokenizer.get_vocab_size()} tokens, the model {config.vocabulary}.")
-    ids = torch.arange(min(config.positions, config.vocabulary))[None]
+    ids = torch.arange(min(TRIED, config.positions, config.vocabulary))[None]
     with torch.inference_mode():
         if not bool(model.logits(model.encoder(ids)[0]).isfinite().all()):
             raise ModelError("With these weights the model computes what are no numbers.")

@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from tokenizers import Tokenizer
+from tokenizers import Tokenizer, pre_tokenizers
 from tokenizers.models import WordLevel
-from tokenizers.normalizers import Lowercase
-from tokenizers.pre_tokenizers import BertPreTokenizer
+from tokenizers.normalizers import BertNormalizer
+from tokenizers.pre_tokenizers import BertPreTokenizer, FixedLength
 from tokenizers.processors import TemplateProcessing
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+LONGEST_WORD = 100  # characters: WordPiece makes [UNK] of a longer one, and its trainer takes their square in time
 # Singular, plural and the pronoun of the singular; of many it is always "they".
 NOUNS = (
     ("king", "kings", "he"), ("boy", "boys", "he"), ("queen", "queens", "she"), ("girl", "girls", "she"),
@@ -139,8 +140,11 @@ def tokenizer() -> Tokenizer:
 
 def dress(backend: Tokenizer) -> None:
     """Give a vocabulary of lower-case words or pieces BERT's manners: how it cuts text, and its special tokens."""
-    backend.normalizer = Lowercase()
-    backend.pre_tokenizer = BertPreTokenizer()
+    # A Chinese character is a word: else one that is not in the vocabulary would make [UNK] of a whole clause.
+    backend.normalizer = BertNormalizer(
+        clean_text=False, handle_chinese_chars=True, strip_accents=False, lowercase=True
+    )
+    backend.pre_tokenizer = pre_tokenizers.Sequence([BertPreTokenizer(), FixedLength(LONGEST_WORD)])
     backend.add_special_tokens(list(SPECIAL))
     backend.post_processor = TemplateProcessing(
         single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1",

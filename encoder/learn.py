@@ -43,6 +43,7 @@ PIECES = 3_000  # of the vocabulary made for somebody's own text
 FEWEST = 800  # tokens that can be learned from
 HELD_OUT = 0.05  # of somebody's own text, its end, is asked about and never learned from
 NEWS = 25  # steps whose mean loss is a point of the curve: sentences of one length are more or less surprising
+VOCABULARY, LOSSES = "vocabulary.json", "losses.json"  # in a lesson's folder, for when it goes on after a pause
 
 
 class Marks(NamedTuple):
@@ -121,7 +122,7 @@ class TextExam:
         self._batches = list(questions(held_out, pieces, LENGTH, 0.15, ASKED))
         truth = torch.cat([batch.truth[batch.asked] for batch in self._batches]).numpy()
         usual = int(commonest(row, pieces, 1)[0])
-        self.chance = {self.NAME: 1 / len(pieces.special)}
+        self.chance = {self.NAME: 1 / len(commonest(row, pieces, len(pieces.special)))}
         self.unigram = {self.NAME: float((truth == usual).mean()) if len(truth) else 0.0}
 
     @torch.inference_mode()
@@ -129,10 +130,11 @@ class TextExam:
         right: dict[str, list[float]] = defaultdict(list)
         weights: dict[str, list[Array]] = defaultdict(list)
         for batch in self._batches:
-            attention, _ = _read(model, batch.ids[:8], torch.zeros(len(batch.ids[:8]), dtype=torch.long))
+            here = batch.to(model.head.bias.device)
+            few = here.ids[:8]
+            attention, _ = _read(model, few, torch.zeros(len(few), dtype=torch.long), here.segment[:8])
             for name, offset in NEIGHBOURS.items():
                 weights[name] += list(offset_share(attention, offset))
-            here = batch.to(model.head.bias.device)
             guessed = model(here.ids, here.segment, here.asked).argmax(-1)
             right[self.NAME] += (guessed == model.head.place[here.truth[here.asked]]).float().tolist()
         return _marks(right, weights)
@@ -146,7 +148,7 @@ class Lesson:
         self._folder = folder
         self._config = config = read_orders(folder)
         self._moments = set(config.moments)
-        tokenizer, row, exam, texts = _toy() if not config.own_text else _own(folder / TEXT)
+        tokenizer, row, exam, texts = _toy() if not config.own_text else _own(folder)
         pieces = Pieces.of(tokenizer)
         encoder = Encoder(encoder_config(config, len(pieces.special)), config.seed)
         settings = PretrainConfig(
@@ -166,7 +168,7 @@ class Lesson:
         every = max(1, config.steps // EXAMS)
         if training.step == 0 and not self._moment().exists():
             self._look()
-        losses = []
+        losses = self._untold()
         while training.step < config.steps and not wish.heard:
             losses.append(training.advance()["loss"])
             if training.step in self._moments or training.step % every == 0:
@@ -178,8 +180,15 @@ class Lesson:
             self._look(last=True)
         self._keep(self._folder / MODEL)
         if wish.heard == "pause":
+            (self._folder / LOSSES).write_text(json.dumps(losses))
             training.save(self._folder / "checkpoints")
         return {"pause": "paused", "stop": "stopped"}.get(wish.heard, "done")
+
+    def _untold(self) -> list[float]:
+        """Losses from before a pause that no point of the curve holds yet."""
+        file = self._folder / LOSSES
+        untold: list[float] = json.loads(file.read_text()) if file.exists() else []
+        return untold
 
     def _look(self, last: bool = False) -> None:
         """An exam, and a snapshot where one is due, as it is at the last moment."""
@@ -246,19 +255,35 @@ def _toy() -> tuple[Tokenizer, Array, Exam, Batches]:
     return tokenizer, row, ToyExam(tokenizer, Pieces.of(tokenizer), row, asked), Sentences(ids)
 
 
-def _own(file: Path) -> tuple[Tokenizer, Array, Exam, Batches]:
-    tokenizer = Tokenizer(WordPiece(unk_token="[UNK]"))
-    corpus.dress(tokenizer)  # how it cuts text, for the training; again afterwards, when ids are known
-    trainer = WordPieceTrainer(vocab_size=PIECES, special_tokens=list(corpus.SPECIAL), show_progress=False)
-    tokenizer.train_from_iterator(paragraphs(str(file)), trainer)
-    corpus.dress(tokenizer)
-    row = token_row(paragraphs(str(file)), tokenizer)
-    if len(row) < FEWEST:
-        raise ValueError(f"This text has {len(row)} tokens; to learn from it takes at least {FEWEST}.")
+def _own(folder: Path) -> tuple[Tokenizer, Array, Exam, Batches]:
+    tokenizer = _vocabulary(folder)
     pieces = Pieces.of(tokenizer)
+    row = token_row(paragraphs(str(folder / TEXT)), tokenizer)
     most = max(2 * LENGTH, round(len(row) * HELD_OUT))
     row, held_out = row[:-most], row[-most:]
+    known = int((~pieces.special[row]).sum())
+    if known < FEWEST:
+        raise ValueError(
+            f"Without its end, which is asked about, this text has {known} tokens, and needs at least {FEWEST}."
+        )
     return tokenizer, row, TextExam(pieces, row, held_out), Sequences(row, LENGTH, pieces.classify)
+
+
+def _vocabulary(folder: Path) -> Tokenizer:
+    """Word pieces of somebody's own text. They are made once: another time the trainer would number them otherwise."""
+    kept = folder / VOCABULARY
+    if kept.exists():
+        return Tokenizer.from_file(str(kept))
+    tokenizer = Tokenizer(WordPiece(unk_token="[UNK]"))
+    corpus.dress(tokenizer)  # how it cuts text, for the training; again afterwards, when ids are known
+    trainer = WordPieceTrainer(
+        vocab_size=PIECES, special_tokens=list(corpus.SPECIAL), show_progress=False,
+        limit_alphabet=(PIECES - len(corpus.SPECIAL)) // 2,  # each can be two pieces, of which one goes on with a word
+    )  # fmt: skip
+    tokenizer.train_from_iterator(paragraphs(str(folder / TEXT)), trainer)
+    corpus.dress(tokenizer)
+    tokenizer.save(str(kept))
+    return tokenizer
 
 
 def _by_length(asked: Iterable[tuple[Sentence, Question]]) -> list[list[tuple[Sentence, Question]]]:
@@ -269,10 +294,12 @@ def _by_length(asked: Iterable[tuple[Sentence, Question]]) -> list[list[tuple[Se
     return list(groups.values())
 
 
-def _read(model: MaskedLanguageModel, ids: Tensor, asked: Tensor) -> tuple[Array, Tensor]:
+def _read(
+    model: MaskedLanguageModel, ids: Tensor, asked: Tensor, segment: Tensor | None = None
+) -> tuple[Array, Tensor]:
     """Attention [sentence, layer, head, query, key], and logits [sentence, choice] at one place of each sentence."""
     ids = ids.to(model.head.bias.device)
-    _, layers = model.encoder.trace(ids)
+    _, layers = model.encoder.trace(ids, segment)
     attention = torch.stack([layer.attention for layer in layers], dim=1)
     hidden = layers[-1].hidden[torch.arange(len(ids)), asked]
     return attention.cpu().numpy(), model.logits(model.encoder.final_norm(hidden)).cpu()

@@ -84,11 +84,19 @@ def decoded(data: bytes) -> str:
         try:
             text = data.decode("utf-8-sig")
         except UnicodeDecodeError:
-            text = data.decode("cp1252", errors="replace")  # as Windows programs write western languages
+            text = _damaged_utf8(data) or data.decode("cp1252", errors="replace")  # Windows programs' western languages
     strange = sum(text.count(sign) for sign in "\x00\ufffd")
     if strange > len(text) / 200:
         raise ValueError("This file is no text, or in an encoding that is not known here; UTF-8 is.")
     return text
+
+
+def _damaged_utf8(data: bytes) -> str | None:
+    """UTF-8 with few bytes astray, without a last character that is cut; None for what is in another encoding."""
+    text = data.decode("utf-8-sig", errors="replace").removesuffix("\ufffd")
+    astray = text.count("\ufffd")
+    well = len(text) - len(text.encode("ascii", errors="ignore")) - astray
+    return text if well > 10 * astray else None  # by chance hardly a letter of another encoding is UTF-8
 
 
 class Batches(Protocol):

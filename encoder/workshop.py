@@ -22,6 +22,7 @@ State = Literal["waiting", "starting", "running", "paused", "done", "stopped", "
 AT_WORK: tuple[State, ...] = ("starting", "running")
 AWAY = 12.0  # seconds without its page until a lesson ends: a phone that changes its network comes back sooner
 KEEP = 3_600.0  # seconds that what was learned is kept for a page that is gone
+PATIENCE = 10.0  # seconds that a lesson told to stop has for keeping what it has learned; then it is killed
 MOST, MOST_BROUGHT = 12, 3  # lessons, and models as files, kept for one learner
 ROOT = Path(__file__).parent.parent
 
@@ -119,6 +120,13 @@ class Run:
         self.state = "stopped" if state == "paused" and self.wish == "stop" else state
         self.wish = ""
 
+    def _break_off(self, why: str) -> None:
+        """The work ended without a word: it was killed because it did not stop, or by whatever `why` says."""
+        if self.wish == "stop":
+            self._rest("stopped")
+        else:
+            self._rest("failed", why)
+
     def _say(self, wish: str) -> None:
         """Tell the process at work, or as soon as it is; one that has just ended needs no telling."""
         self.wish = wish
@@ -129,6 +137,10 @@ class Run:
                 process.stdin.flush()
             except (OSError, ValueError):
                 pass
+            if wish == "stop":
+                patience = threading.Timer(PATIENCE, process.kill)
+                patience.daemon = True
+                patience.start()
 
 
 @dataclass(frozen=True)
@@ -157,16 +169,14 @@ class Workshop:
     def start(self, owner: str, config: LessonConfig, text: str = "") -> Run:
         """Put a new lesson in the queue. Raises ValueError where the same learner has one under way already."""
         folder = self._home / f"lesson-{next(self._numbers)}-{uuid4().hex[:8]}"
-        write_orders(folder, config, text)
         with self._change:
+            self._refuse_a_second(owner)
+            write_orders(folder, config, text)
             mine = self.of(owner)
-            if any(run.under_way for run in mine):
-                shutil.rmtree(folder, ignore_errors=True)
-                raise ValueError("One training of yours is under way already.")
             run = Run(owner, max((run.number for run in mine), default=0) + 1, config, folder)
             self._runs.append(run)
             self._queue.append(run)
-            for old in [each for each in mine if each.over][: max(0, len(mine) + 1 - MOST)]:
+            for old in mine[: max(0, len(mine) + 1 - MOST)]:  # all are over or paused
                 self._forget(old)
             self._change.notify_all()
         return run
@@ -189,9 +199,10 @@ class Workshop:
         self._end(run, "stop", "stopped", why)
 
     def resume(self, run: Run) -> None:
-        """A paused lesson goes on, after those that wait already."""
+        """A paused lesson goes on, after those that wait already. Raises ValueError as `start` does."""
         with self._change:
             if run.state == "paused":
+                self._refuse_a_second(run.owner)
                 run.state = "waiting"
                 self._queue.append(run)
                 self._change.notify_all()
@@ -218,9 +229,17 @@ class Workshop:
         """A learner's models, the oldest first."""
         return [each for each in self._brought if each.owner == owner]
 
+    def hindrance(self, owner: str) -> str | None:
+        """Why a learner cannot start or resume a lesson now, in a sentence; None where they can."""
+        return "One training of yours is under way already." if any(run.under_way for run in self.of(owner)) else None
+
+    def _refuse_a_second(self, owner: str) -> None:
+        if why_not := self.hindrance(owner):
+            raise ValueError(why_not)
+
     def _end(self, run: Run, wish: str, state: State, why: str = "") -> None:
         with self._change:
-            if run.over:
+            if run.over or run.wish == "stop":  # a pause that comes after a stop is too late
                 return
             run.why = why
             if run.state in AT_WORK:
@@ -242,7 +261,7 @@ class Workshop:
                 self._conduct(run)
             except Exception as trouble:  # whatever it is, the next in the queue must have their turn
                 with self._change:
-                    run._rest("failed", f"The training could not be run: {trouble}")
+                    run._break_off(f"The training could not be run: {trouble}")
             run._process = None
 
     def _conduct(self, run: Run) -> None:
@@ -268,7 +287,7 @@ class Workshop:
                 log.warning("%s ended with code %s: %s", run.name, process.returncode, errors.read()[-2_000:])
             with self._change:
                 if run.state in AT_WORK:  # it did not say how it ended
-                    run._rest("failed", f"The training’s process ended unexpectedly (code {process.returncode}).")
+                    run._break_off(f"The training’s process ended unexpectedly (code {process.returncode}).")
 
     def _watch(self) -> None:
         """Lessons of pages that were closed end, and an hour later what was learned goes too."""

@@ -74,13 +74,14 @@ run = training.shown()
 if run is None:
     choosing.language()
 else:
+    going = run.under_way  # it may end between two looks
     with st.container(key="lesson-switch", horizontal=True, horizontal_alignment="distribute"):
         segments("train_view", "Picture", VIEWS)
         training.use(run)
-    if run.under_way:
+    if going:
         follow(run)
     else:
         training.progress(run)
-    if not run.under_way or state.get("train_view") not in LIVE:
+    if not going or state.get("train_view") not in LIVE:
         picture(run)
 training.bring()

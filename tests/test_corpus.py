@@ -5,6 +5,8 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from tokenizers import Tokenizer
+from tokenizers.models import WordPiece
 
 from encoder import corpus
 from encoder.lesson import STRUCTURES
@@ -81,6 +83,24 @@ def test_every_word_is_one_token_and_capitals_do_not_matter():
         assert tokenizer.encode(sentence.text).tokens == ["[CLS]", *sentence.words, "[SEP]"]
     assert tokenizer.encode("The DOG [MASK].").tokens == ["[CLS]", "the", "dog", "[MASK]", ".", "[SEP]"]
     assert "[UNK]" in tokenizer.encode("the elephant sleeps .").tokens
+
+
+def _pieces(*pieces):
+    backend = Tokenizer(WordPiece({piece: number for number, piece in enumerate((*corpus.SPECIAL, *pieces))}))
+    corpus.dress(backend)
+    return backend
+
+
+@pytest.mark.parametrize("length", [99, 100, 101, 200, 5_000])
+def test_a_word_longer_than_wordpiece_takes_is_cut_and_nothing_of_it_is_lost(length):
+    encoding = _pieces("a", "##a").encode("a" * length + " a", add_special_tokens=False)
+    assert "[UNK]" not in encoding.tokens
+    assert encoding.tokens.count("a") == -(-length // 100) + 1
+    assert encoding.offsets == [*((place, place + 1) for place in range(length)), (length + 1, length + 2)]
+
+
+def test_one_strange_chinese_character_hides_no_other():
+    assert _pieces("猫").encode("猫龘猫", add_special_tokens=False).tokens == ["猫", "[UNK]", "猫"]
 
 
 def test_the_samples_of_the_page_are_sentences_of_the_language():

@@ -1,12 +1,17 @@
 """The Train page, driven as a learner would: choose, start, look, use what was trained."""
 
 import json
+import tomllib
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from encoder import checkpoints
-from pages.shared import lessons, training
-from tests.app import OWNER, PAGES, charts, fine, go, open_page, said, trained, until
+from encoder.lesson import LessonConfig, best_head
+from encoder.workshop import Run
+from pages.shared import choosing, lessons, training
+from tests.app import APP, OWNER, PAGES, charts, fine, go, html, open_page, said, trained, until
 
 VIEWS = ("curves", "weights", "heads", "map")
 SMALL = {"train_steps": "1000", "train_width": "16", "train_layers": "1", "train_heads": "2"}
@@ -22,16 +27,27 @@ def lesson():
 def tidy(monkeypatch):
     """What a test has started ends with it."""
     monkeypatch.setattr(lessons, "_owner", lambda: OWNER)
-    before = set(lessons.workshop().of(OWNER))
+    shop = lessons.workshop()
+    before = {*shop.of(OWNER), *shop.brought_by(OWNER)}
     yield
-    for run in set(lessons.workshop().of(OWNER)) - before:
-        lessons.workshop().stop(run)
+    for run in set(shop.of(OWNER)) - before:
+        shop.stop(run)
         until(lambda run=run: run.over)
-        lessons.workshop()._forget(run)
+    for each in {*shop.of(OWNER), *shop.brought_by(OWNER)} - before:
+        shop._forget(each)
+
+
+def button(app, label):
+    return next(button for button in app.button if button.label == label)
 
 
 def press(app, label):
-    return next(button for button in app.button if button.label == label).click().run()
+    return button(app, label).click().run()
+
+
+def upload(app, key, name, data):
+    uploader = next(each for each in app.file_uploader if each.key == key)
+    return uploader.set_value([(name, data, "application/octet-stream")]).run()
 
 
 def test_the_first_visit_tells_what_there_is_to_learn_and_what_a_head_must_do():
@@ -79,11 +95,105 @@ def test_a_training_can_pause_and_resume():
     until(lambda: run.state == "running")
 
 
+def paused(app):
+    press(app, "Start")
+    run = lessons.workshop().of(OWNER)[-1]
+    until(lambda: run.step > 5)
+    press(app.run(), "Pause")
+    until(lambda: run.state == "paused")
+    return run
+
+
+def test_while_a_training_is_under_way_no_other_can_be_started_or_resumed_and_the_page_says_why():
+    app = open_page("train", **SMALL)
+    first = paused(app)
+    assert (button(app.run(), "Resume").disabled, button(app, "Resume").help) == (False, "")
+    press(app, "Start")
+    app.selectbox(key="lesson.shown").set_value(first.name).run()
+    assert fine(app)
+    for label in ("Start", "Resume"):
+        assert button(app, label).disabled
+        assert button(app, label).help == "One training of yours is under way already."
+
+
+def test_a_training_that_may_not_go_on_is_said(monkeypatch):
+    def resume(run):
+        raise ValueError("Not now.")
+
+    app = open_page("train", **SMALL)
+    paused(app)
+    monkeypatch.setattr(lessons.workshop(), "resume", resume)
+    press(app.run(), "Resume")
+    assert fine(app)
+    assert [warning.value for warning in app.warning] == ["Not now\\."]
+
+
+@pytest.mark.parametrize("looks", range(5))
+def test_a_training_may_end_between_any_two_looks_at_it(lesson, monkeypatch, looks):
+    app = open_page("train")
+    left = iter([True] * looks)
+    monkeypatch.setattr(Run, "under_way", property(lambda run: next(left, False)))
+    assert fine(app.run())
+    assert len(charts(app)) == 2
+
+
 @pytest.mark.parametrize("view", VIEWS)
 def test_every_picture_of_a_training(lesson, view):
     app = open_page("train", train_view=view)
     assert fine(app)
     assert len(charts(app)) == (2 if view == "curves" else 1)
+
+
+def test_right_answers_are_drawn_as_they_were_marked_beside_what_guessing_gets(lesson):
+    lines = charts(open_page("train"))["lesson-accuracy"]["data"]
+    assert len(lesson.chance) == 4
+    for structure, line, dots in zip(lesson.chance, lines[::2], lines[1::2], strict=True):
+        chance, unigram = lesson.chance[structure], lesson.unigram[structure]
+        assert line["name"] == training.about()["structures"][structure]["title"]
+        assert (line["x"], line["y"]) == lesson.accuracy(structure)
+        assert dots["y"] == [unigram] * 2
+        assert f"{unigram:.0%} by the most frequent word, {chance:.0%} by pure chance" in dots["hovertemplate"]
+
+
+@pytest.mark.parametrize("what", ["loss", "all", "brackets"])
+def test_trainings_are_compared_by_what_was_chosen(lesson, what):
+    [line] = charts(open_page("train", compare=what))["lesson-compare"]["data"]
+    steps, values = lesson.loss if what == "loss" else lesson.accuracy("brackets")
+    if what == "all":
+        values = np.mean([lesson.accuracy(structure)[1] for structure in lesson.chance], 0)
+    assert line["x"] == steps
+    assert line["y"] == pytest.approx(values)
+
+
+@pytest.mark.parametrize("what", ["copying", "next"])
+def test_every_heads_weights_are_drawn_as_they_were_marked_and_the_best_head_is_told(lesson, what):
+    app = open_page("train", train_view="weights", look_at=what)
+    steps, weights = lesson.weights(what)
+    lines = {line["name"]: (line["x"], line["y"]) for line in charts(app)["lesson-weights"]["data"]}
+    expected = {
+        f"head {layer + 1}-{head + 1}": (steps, [moment[layer][head] for moment in weights])
+        for layer, head in np.ndindex(2, 2)
+    }
+    asked = {"right answers": lesson.accuracy(what)} if what in lesson.chance else {}
+    assert lines == expected | asked
+    assert f"ead {best_head(steps, weights)[0]} gives" in said(app)
+
+
+def test_a_finding_is_the_best_head_and_from_which_step_on_it_and_the_answers_are_good():
+    run = Run("nobody", 1, LessonConfig(), Path("nowhere"))
+    run.chance = {"brackets": 0.3}
+    for step, right, best in ((0, 0.3, 0.1), (20, 0.96, 0.4), (1_000, 0.9, 0.6), (2_500, 0.97, 0.8)):
+        weights = [[0.45, 0.2], [best, 0.3]]  # [layer][head]
+        run.marks.append({"step": step, "accuracy": {"brackets": right}, "weight": {"brackets": weights}})
+    assert training.finding(run, "brackets").startswith(
+        "Head 2-1 gives it more than half of its attention from step 1,000 on. "
+        "At least 95 % of the answers are right from step 2,500 on. "
+    )
+    del run.marks[2:]
+    assert training.finding(run, "brackets").startswith(
+        "No head gives it half of its attention; head 1-1 gives most. At least 95 % of the answers are right from "
+        "step 20 on. "
+    )
 
 
 @pytest.mark.parametrize("view", ["heads", "map"])
@@ -157,18 +267,105 @@ def test_a_training_that_fails_says_why_and_the_page_lives_on():
 def test_a_file_comes_back_as_a_model_and_a_bad_one_is_refused_with_the_reason(lesson):
     app = open_page("train")
     good = checkpoints.pack(lesson.model)
-    upload = next(each for each in app.file_uploader if each.key == "lesson-file")
-    upload.set_value([("my model.safetensors", good, "application/octet-stream")]).run()
+    upload(app, "lesson-file", "my model.safetensors", good)
     assert fine(app)
     assert any("my model" in each.value for each in app.success)
     assert "my model" in app.selectbox(key="pick.a").options
-    upload = next(each for each in app.file_uploader if each.key == "lesson-file")
-    upload.set_value([("bad.safetensors", good[:200], "application/octet-stream")]).run()
+    upload(app, "lesson-file", "bad.safetensors", good[:200])
     assert fine(app)
     assert any("damaged" in each.value for each in app.warning)
     assert "my model" in app.selectbox(key="pick.a").options
 
 
-def test_another_visitor_does_not_see_these_models(lesson):
-    assert lesson.name in lessons.workshop().of(OWNER)[0].name
-    assert lessons.workshop().of("somebody else") == []
+def test_a_model_with_anothers_name_takes_no_place_but_its_own(lesson):
+    app = open_page("train")
+    good = checkpoints.pack(lesson.model)
+    for name in ("MiniLM", "MiniLM", "Training 1"):
+        upload(app, "lesson-file", f"{name}.safetensors", good)
+    assert any("Training 1 \\(brought\\)" in each.value for each in app.success)
+    labels = app.selectbox(key="pick.b").options
+    assert {"MiniLM", "MiniLM (brought)", "MiniLM (brought 2)", "Training 1", "Training 1 (brought)"} < set(labels)
+    assert len(set(labels)) == len(labels)
+    next(each for each in app.toggle if each.label == "Hide special tokens").set_value(True).run()
+    assert fine(app)
+    assert (app.selectbox(key="pick.b").value, "b" in app.query_params) == ("minilm", False)
+
+
+def test_a_chosen_model_stays_chosen_when_older_ones_of_its_name_go(lesson):
+    app = open_page("train")
+    good = checkpoints.pack(lesson.model)
+    for _ in range(3):
+        upload(app, "lesson-file", "mine.safetensors", good)
+    chosen = lessons.workshop().brought_by(OWNER)[-1].folder.name
+    app.selectbox(key="pick.b").set_value(chosen).run()
+    upload(app, "lesson-file", "mine.safetensors", good)
+    next(each for each in app.toggle if each.label == "Hide special tokens").set_value(True).run()
+    assert fine(app)
+    assert app.selectbox(key="pick.b").value == app.query_params["b"] == chosen
+
+
+def test_a_file_without_a_name_gets_one(lesson):
+    app = upload(open_page("train"), "lesson-file", ".safetensors", checkpoints.pack(lesson.model))
+    assert "Without a name" in app.selectbox(key="pick.b").options
+
+
+def test_files_and_texts_beyond_the_limits_are_refused_whatever_the_browser_lets_through(lesson, monkeypatch):
+    monkeypatch.setattr(training, "LARGEST_FILE", 1)
+    monkeypatch.setattr(choosing, "OWN_TEXT_BYTES", 1_000_000)
+    app = open_page("train", learn="own")
+    upload(app, "lesson-file", "large.safetensors", bytes(2**20 + 1))
+    assert [warning.value for warning in app.warning] == ["A file that is brought can have 1 MB at most\\."]
+    upload(app, "lesson-file", "small.safetensors", checkpoints.pack(lesson.model))
+    assert app.success
+    too_long = "A text to learn from can have 1 MB at most\\."
+    upload(app, "lesson-txt", "long.txt", b"dog " * 250_001)
+    assert [warning.value for warning in app.warning] == [too_long]
+    app.text_area(key="lesson-paste").set_value("кот " * 150_000).run()
+    assert [warning.value for warning in app.warning] == [too_long]
+    assert fine(app)
+    app.text_area(key="lesson-paste").set_value("кот " * 140_000).run()
+    assert any("140,000 words" in expander.label for expander in app.expander)
+
+
+def test_the_server_takes_no_larger_files_than_the_page():
+    config = tomllib.loads((APP.parent / ".streamlit/config.toml").read_text(encoding="utf-8"))
+    assert config["server"]["maxUploadSize"] == training.LARGEST_FILE
+
+
+def test_a_browser_remembers_its_learner_for_a_day():
+    assert "max-age=86400;" in html(open_page("train"))
+
+
+def test_pages_that_are_gone_are_forgotten_and_so_is_who_has_nothing_here(lesson, monkeypatch):
+    connected, pages = {"old", "new", "idle"}, {}
+
+    class Server:
+        is_active_session = connected.__contains__
+
+    monkeypatch.setattr(lessons, "_pages", lambda: pages)
+    monkeypatch.setattr(lessons.runtime, "exists", lambda: True)
+    monkeypatch.setattr(lessons.runtime, "get_instance", Server)
+    lessons._arrive(OWNER, "old")
+    lessons._arrive("somebody idle", "idle")
+    assert pages == {OWNER: {"old"}, "somebody idle": {"idle"}}
+    connected -= {"old", "idle"}
+    assert not lessons._is_here(OWNER)
+    lessons._arrive(OWNER, "new")
+    assert pages == {OWNER: {"new"}}
+    assert lessons._is_here(OWNER)
+
+
+def test_another_visitor_does_not_see_these_models_nor_can_they_load_them(lesson, monkeypatch):
+    brought = lessons.workshop().bring(OWNER, "my own model", checkpoints.pack(lesson.model))
+    mine = {lesson.name: f"Training {lesson.number}", brought.folder.name: "my own model"}
+    for visitor, theirs in ((OWNER, True), ("somebody else", False)):
+        monkeypatch.setattr(lessons, "_owner", lambda visitor=visitor: visitor)
+        for name, label in mine.items():
+            app = open_page("layers", a=name)
+            assert fine(app)
+            assert (f'<span class="name">{label}</span>' in html(app)) is theirs
+            assert (app.selectbox(key="pick.a").value == name) is theirs
+            assert ("a" in app.query_params) is theirs
+            for side in "ab":
+                offered = {*mine.values()} & {*app.selectbox(key=f"pick.{side}").options}
+                assert offered == ({*mine.values()} if theirs else set())

@@ -82,6 +82,27 @@ def test_a_file_is_read_whatever_program_wrote_it(encoding):
     assert decoded("Straße, café.".encode(encoding)) == "Straße, café."
 
 
+RUSSIAN = "Кошка сидела на коврике, потому что она устала. " * 20
+QUOTED = "“Yes,” said the cat. It’s a café — “the” café. " * 20
+
+
+@pytest.mark.parametrize("text", [RUSSIAN, QUOTED])
+def test_utf8_with_a_byte_astray_is_no_other_encoding(text):
+    data = text.encode()
+    place = len(text[:500].encode())
+    assert decoded(data[:place] + b"\xff" + data[place:]) == f"{text[:500]}\ufffd{text[500:]}"
+
+
+@pytest.mark.parametrize("text", ["Кошка", f"{RUSSIAN}Она", f"{QUOTED}café", "Good 😀 night 😀"])
+def test_utf8_that_was_cut_inside_its_last_character_is_no_other_encoding(text):
+    assert decoded(text.encode()[:-1]) == text[:-1]
+
+
+@pytest.mark.parametrize("text", ["It was a very long way to the café. " * 50, "Größe, Straße, „Spaß“. " * 50, "naïve"])
+def test_western_languages_as_windows_writes_them_are_read_so(text):
+    assert decoded(text.encode("cp1252")) == text
+
+
 @pytest.mark.parametrize("data", [bytes(range(256)) * 20, b"\x00" * 500, "Straße".encode("utf-16-le") * 20])
 def test_a_file_that_is_no_text_is_refused_in_a_sentence(data):
     with pytest.raises(ValueError, match=r"no text.*\.$"):

@@ -3,21 +3,28 @@
 import json
 import os
 import signal
+import time
 from itertools import pairwise
 
 import numpy as np
+import psutil
 import pytest
+import torch
 from safetensors.numpy import load as from_bytes
 from safetensors.numpy import save
 from safetensors.torch import load_file
 
-from encoder import checkpoints
+from encoder import checkpoints, learn
 from encoder.errors import ModelError
 from encoder.lesson import OFFERED, SNAPSHOTS, LessonConfig, best_head, milestone
+from encoder.masked import MaskedLanguageModel, Pieces
+from encoder.model import Encoder
 from encoder.models import load
+from encoder.pretrain import commonest
 from encoder.replay import replay
-from encoder.workshop import Workshop
+from encoder.workshop import KEEP, MOST, Workshop
 from tests.app import until
+from tests.tiny import shaken
 
 QUICK = {"steps": 40, "width": 16, "layers": 1, "heads": 2}
 TEXT = "The cat sat on the mat because it was tired. The dog bit the man, and the man bit the dog.\n" * 60
@@ -129,8 +136,20 @@ def test_a_lesson_that_paused_ends_as_one_that_did_not(shop):
     assert all(bool((one[name] == other[name]).all()) for name in one)
     marks = {run.name: dict(zip(*run.accuracy("agreement"), strict=True)) for run in (through, paused)}
     assert marks[through.name].items() <= marks[paused.name].items()
+    assert paused.loss == through.loss
     steps = [step for step, _ in paused.moments]
     assert steps == sorted(set(steps))
+
+
+def test_a_lesson_of_own_text_that_paused_goes_on_with_the_same_pieces(shop):
+    run = working(shop.start("own, paused", LessonConfig(**QUICK, own_text=True), TEXT))
+    shop.pause(run)
+    until(lambda: run.state == "paused")
+    shop.resume(run)
+    ended(run)
+    (_, first), *_ = run.moments
+    one, other = ((folder / "tokenizer.json").read_text() for folder in (first, run.model))
+    assert one == other
 
 
 def test_a_lesson_that_is_stopped_while_it_pauses_stops_and_leaves_its_model(shop):
@@ -160,7 +179,7 @@ def test_a_wish_that_is_told_before_the_process_has_begun_is_heard(shop):
 
 
 def test_what_is_asked_was_never_learned_from():
-    from encoder import corpus, learn
+    from encoder import corpus
 
     asked = {each.text for each in corpus.sentences(learn.ASKED * 4, learn.EXAM_SEED)}
     tokenizer, _, exam, texts = learn._toy()
@@ -182,15 +201,46 @@ def test_a_stopped_lesson_leaves_what_it_has_learned(shop):
 def test_somebodys_own_text_is_learned_with_pieces_of_its_own(shop):
     run = ended(shop.start("own", LessonConfig(**QUICK, own_text=True), TEXT))
     assert (run.state, run.why) == ("done", "")
-    assert list(run.chance) == ["hidden pieces"]
+    choices = load_file(run.model / "model.safetensors")["head.ids"]
+    assert run.chance == {"hidden pieces": 1 / len(choices)}
     assert 0 < run.unigram["hidden pieces"] < 1
     tokens = load(str(run.model)).trace("The cat bit the mat.").tokens.text
     assert tokens == ("[CLS]", "the", "cat", "bit", "the", "mat", ".", "[SEP]")
 
 
-@pytest.mark.parametrize("text", ["Too short.", "", "\x00\x01 \ud83d".encode("utf-8", "replace").decode()])
+@pytest.mark.parametrize("text", ["acgt" * 50_000, ("a" * 101 + " ") * 900], ids=["no blank", "long words"])
+def test_words_longer_than_wordpiece_takes_are_learned_from(shop, text):
+    run = ended(shop.start(f"endless {text[:9]}", LessonConfig(**QUICK, own_text=True), text))
+    assert (run.state, run.why) == ("done", "")
+
+
+def test_the_vocabulary_of_a_text_keeps_to_its_bound_and_is_made_once(tmp_path):
+    syllables = [chr(0xAC00 + number) for number in range(5_000)]
+    (tmp_path / learn.TEXT).write_text(" ".join(map("".join, pairwise(syllables))), encoding="utf-8")
+    made = learn._vocabulary(tmp_path).get_vocab()
+    assert len(made) <= learn.PIECES
+    assert learn._vocabulary(tmp_path).get_vocab() == made
+
+
+def test_heads_are_watched_in_own_text_with_the_segments_that_it_is_learned_with(tmp_path):
+    (tmp_path / learn.TEXT).write_text(TEXT, encoding="utf-8")
+    tokenizer, row, exam, _ = learn._own(tmp_path)
+    pieces = Pieces.of(tokenizer)
+    encoder = Encoder(learn.encoder_config(LessonConfig(**QUICK), len(pieces.special)))
+    model = shaken(MaskedLanguageModel(encoder, commonest(row, pieces, len(pieces.special))))
+    before = exam.marks(model).weight
+    with torch.no_grad():
+        encoder.embeddings.segment.weight[1] += torch.arange(16)
+    after = exam.marks(model).weight
+    assert all(before[name] != after[name] for name in ("previous", "next"))
+
+
+STRANGE = "\x00\x01 \ud83d".encode("utf-8", "replace").decode()
+
+
+@pytest.mark.parametrize("text", ["Too short.", "", STRANGE, "[MASK] " * 900, "[UNK] " * 20_000 + TEXT[:4_000]])
 def test_a_text_too_short_to_learn_from_is_said(shop, text):
-    run = ended(shop.start(f"short {text!r}", LessonConfig(**QUICK, own_text=True), text))
+    run = ended(shop.start(f"short {text[:9]!r}", LessonConfig(**QUICK, own_text=True), text))
     assert run.state == "failed"
     assert "at least 800" in run.why
 
@@ -235,6 +285,33 @@ def test_a_process_that_dies_is_said_and_the_next_one_has_its_turn(shop):
     assert ended(dying).state == "failed"
     assert "unexpectedly" in dying.why
     assert ended(following).state == "done"
+
+
+def test_a_lesson_that_does_not_hear_stop_is_killed_and_the_next_one_has_its_turn(shop, monkeypatch):
+    monkeypatch.setattr("encoder.workshop.PATIENCE", 0.5)
+    deaf = working(shop.start("deaf", LessonConfig(**{**QUICK, "steps": 9_000})))
+    following = shop.start("after the deaf one", LessonConfig(**QUICK))
+    psutil.Process(deaf._process.pid).suspend()
+    shop.stop(deaf)
+    shop.pause(deaf)  # too late
+    assert ended(deaf).state == "stopped"
+    assert deaf.why == ""
+    assert ended(following).state == "done"
+
+
+def test_paused_lessons_count_too_and_one_learner_has_one_under_way(shop):
+    busy = working(shop.start("busy", LessonConfig(**{**QUICK, "steps": 9_000})))
+    for _ in range(MOST + 3):
+        shop.pause(shop.start("hoarder", LessonConfig(**QUICK)))
+    first, second, *others = shop.of("hoarder")
+    assert [run.number for run in (first, second, *others)] == list(range(4, MOST + 4))
+    shop.resume(first)
+    with pytest.raises(ValueError, match="under way"):
+        shop.resume(second)
+    assert (first.state, second.state) == ("waiting", "paused")
+    for run in (first, second, *others, busy):
+        shop.stop(run)
+    ended(busy)
 
 
 def test_a_page_that_is_closed_ends_its_lessons(shop, here, monkeypatch):
@@ -288,7 +365,9 @@ BAD = {
     "nothing": lambda data: b"",
     "half a file": lambda data: data[: len(data) // 2],
     "no config": lambda data: _spoil(data, config=None),
-    "a config of another model": lambda data: _spoil(data, config='{"model_type": "bert"}'),
+    "a config of another model": lambda data: _spoil(
+        data, config=_header(data)["config"].replace(checkpoints.FAMILY, "bert")
+    ),
     "a config that is a list": lambda data: _spoil(data, config="[]"),
     "wider by its config": lambda data: _larger(data, "width", 32),
     "deeper by its config": lambda data: _larger(data, "layers", 4_000_000),
@@ -337,3 +416,48 @@ def test_seven_trainings_of_one_learner_are_all_kept(shop):
         shop.stop(run)
     assert [run.number for run in shop.of("keen")] == [1, 2, 3, 4, 5, 6, 7]
     assert all(run.state == "stopped" for run in shop.of("keen"))
+
+
+# What is kept
+
+
+@pytest.fixture
+def idle(tmp_path, monkeypatch):
+    """A workshop in which nothing happens by itself."""
+    monkeypatch.setattr(Workshop, "_teach", lambda shop: None)
+    monkeypatch.setattr(Workshop, "_watch", lambda shop: None)
+    return Workshop(tmp_path, lambda owner: owner == "here")
+
+
+def given_up(shop, owner):
+    run = shop.start(owner, LessonConfig(**QUICK))
+    shop.stop(run)
+    return run
+
+
+def folders(shop):
+    return {path.name for path in shop._home.iterdir()}
+
+
+def test_of_each_learner_the_last_trainings_and_models_are_kept_with_their_folders(idle, done, monkeypatch):
+    monkeypatch.setattr("encoder.workshop.MOST", 3)
+    monkeypatch.setattr("encoder.workshop.MOST_BROUGHT", 2)
+    data = checkpoints.pack(done.model)
+    theirs = [given_up(idle, "other"), idle.bring("other", "theirs", data)]
+    runs = [given_up(idle, "keen") for _ in range(5)]
+    brought = [idle.bring("keen", f"model {number}", data) for number in range(3)]
+    assert idle.of("keen") == runs[-3:]
+    assert idle.brought_by("keen") == brought[-2:]
+    assert [*idle.of("other"), *idle.brought_by("other")] == theirs
+    assert folders(idle) == {each.folder.name for each in (*runs[-3:], *brought[-2:], *theirs)}
+
+
+def test_what_was_learned_goes_with_its_folders_when_its_page_has_long_been_gone(idle, done):
+    data, owners = checkpoints.pack(done.model), ("here", "lately", "long ago")
+    owned = {owner: [given_up(idle, owner), idle.bring(owner, "mine", data)] for owner in owners}
+    gone = {"lately": time.monotonic() - KEEP / 2, "long ago": time.monotonic() - KEEP - 1}
+    idle._look_round(gone)
+    assert idle.of("long ago") == idle.brought_by("long ago") == []
+    for owner in ("here", "lately"):
+        assert [*idle.of(owner), *idle.brought_by(owner)] == owned[owner]
+    assert folders(idle) == {each.folder.name for each in owned["here"] + owned["lately"]}

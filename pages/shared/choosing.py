@@ -8,10 +8,10 @@ from encoder.lesson import OFFERED, OWN_TEXT_BYTES, LessonConfig
 from encoder.texts import decoded
 from pages.shared import lessons, prose, state
 from pages.shared.columns import segments
-from pages.shared.training import SHOWN, about, called, named
+from pages.shared.training import PROBLEM, SHOWN, about, called, named
 
 SOURCES = {"toy": "Toy language", "own": "My own text"}
-TEXT, ORIGIN, PROBLEM = "lesson.text", "lesson.origin", "lesson.problem"  # the learner's own text, and what came of it
+TEXT, ORIGIN, WORDS = "lesson.text", "lesson.origin", "lesson.words"  # the learner's own text, where from, how long
 
 
 def choose() -> None:
@@ -23,8 +23,11 @@ def choose() -> None:
             names = tuple(OFFERED)
             for pair in zip(names[::2], names[1::2], strict=True):
                 _choices(pair)
-        busy = any(run.under_way for run in lessons.mine())
-        st.button("Start", type="primary", icon=":material/play_arrow:", disabled=busy, on_click=_start)
+        why_not = lessons.hindrance()
+        st.button(
+            "Start", type="primary", icon=":material/play_arrow:", key="lesson-start", on_click=_start,
+            disabled=bool(why_not), help=why_not,
+        )  # fmt: skip
         _trainings()
     if state.get("learn") == "own":
         _own_text()
@@ -92,7 +95,7 @@ def _trainings() -> None:
 def _own_text() -> None:
     given = st.session_state.get(TEXT, "")
     origin = st.session_state.get(ORIGIN, "")
-    label = f"{len(given.split()):,} words to learn from, {origin}" if given else "Your text: a few pages at least"
+    label = f"{st.session_state[WORDS]:,} words to learn from, {origin}" if given else "Your text: a few pages at least"
     with st.expander(prose.plain(label), expanded=not lessons.mine()):
         paste, file = st.columns([2, 1])
         with paste:
@@ -108,7 +111,9 @@ def _own_text() -> None:
 
 
 def _pasted() -> None:
-    st.session_state[TEXT], st.session_state[ORIGIN] = st.session_state["lesson-paste"], "pasted"
+    text = st.session_state["lesson-paste"]
+    if _fits(len(text.encode())):
+        _keep(text, "pasted")
 
 
 def _read_file() -> None:
@@ -117,10 +122,24 @@ def _read_file() -> None:
         if st.session_state.get(ORIGIN) != "pasted":
             st.session_state[TEXT] = ""
         return
+    if not _fits(file.size):
+        return
     try:
-        st.session_state[TEXT], st.session_state[ORIGIN] = decoded(file.getvalue()), f"from {file.name[:40]}"
+        _keep(decoded(file.getvalue()), f"from {file.name[:40]}")
     except ValueError as error:
         st.session_state[PROBLEM] = str(error)
+
+
+def _fits(size: int) -> bool:
+    """Whether a text of so many bytes can be learned from; a warning where not. Browsers need not keep to limits."""
+    if size > OWN_TEXT_BYTES:
+        st.session_state[PROBLEM] = f"A text to learn from can have {OWN_TEXT_BYTES // 1_000_000} MB at most."
+    return size <= OWN_TEXT_BYTES
+
+
+def _keep(text: str, origin: str) -> None:
+    """Take a text to learn from; its words are counted once, not with every turn."""
+    st.session_state[TEXT], st.session_state[ORIGIN], st.session_state[WORDS] = text, origin, len(text.split())
 
 
 def _start() -> None:

@@ -5,6 +5,7 @@ import re
 import shutil
 import tempfile
 from atexit import register
+from itertools import chain, count
 from pathlib import Path
 from uuid import uuid4
 
@@ -14,9 +15,10 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from encoder.catalogue import Entry, catalogue
 from encoder.lesson import LessonConfig
-from encoder.workshop import KEEP, Run, Workshop
+from encoder.workshop import Run, Workshop
 
 COOKIE = "encoder-lens-learner"
+DAY = 86_400  # seconds that a browser keeps it, counted from when it loaded the page: longer than any lesson in class
 
 
 @st.cache_resource(show_spinner=False)
@@ -32,14 +34,20 @@ def mine() -> list[Run]:
     return workshop().of(_owner())
 
 
+def hindrance() -> str | None:
+    """Why this learner cannot start or resume a training now, in a sentence; None where they can."""
+    return workshop().hindrance(_owner())
+
+
 def start(config: LessonConfig, text: str) -> None:
     """Raises ValueError where one is under way."""
     workshop().start(_owner(), config, text)
 
 
-def bring(name: str, data: bytes) -> None:
-    """Keep a model that was downloaded here before. Raises ModelError."""
-    workshop().bring(_owner(), name, data)
+def bring(name: str, data: bytes) -> str:
+    """Keep a model that was downloaded here before, and say what lists call it. Raises ModelError."""
+    brought = workshop().bring(_owner(), name, data)
+    return _entries()[brought.folder.name].label
 
 
 def entries() -> dict[str, Entry]:
@@ -60,17 +68,23 @@ def _entries() -> dict[str, Entry]:
         if folder := run.model:
             label = f"Training {run.number}" + (" (stopped)" if run.state == "stopped" else "")
             about = f"You trained it here, {run.step:,} steps."
-            found[run.name] = Entry(run.name, label, about, folder=folder)
+            found[run.name] = Entry(run.name, _unlike(found, label, "trained"), about, folder=folder)
     for brought in workshop().brought_by(_owner()):
-        found[brought.folder.name] = Entry(
-            brought.folder.name, brought.label, "You brought it as a file.", folder=brought.folder
-        )
+        name, label = brought.folder.name, _unlike(found, brought.label, "brought")
+        found[name] = Entry(name, label, "You brought it as a file.", folder=brought.folder)
     return found
+
+
+def _unlike(found: dict[str, Entry], label: str, how: str) -> str:
+    """The label, or one that no other model has: a list knows its options by what it shows of them."""
+    taken = {entry.label for entry in found.values()}
+    ways = chain((label, f"{label} ({how})"), (f"{label} ({how} {number})" for number in count(2)))
+    return next(way for way in ways if way not in taken)
 
 
 def remember() -> None:
     """Let the browser tell, after its page was loaded anew, whose trainings these are."""
-    cookie = f"{COOKIE}={_owner()}; path=/; max-age={int(KEEP)}; SameSite=Strict"
+    cookie = f"{COOKIE}={_owner()}; path=/; max-age={DAY}; SameSite=Strict"
     st.html(f"<script>document.cookie = {json.dumps(cookie)}</script>", unsafe_allow_javascript=True)
 
 
@@ -81,9 +95,20 @@ def _owner() -> str:
         known = str(st.context.cookies.get(COOKIE, ""))  # whatever a browser claims
         session["owner"] = known if re.fullmatch("[0-9a-f]{32}", known) else uuid4().hex
     context = get_script_run_ctx()
-    if context is not None:
-        _pages().setdefault(session["owner"], set()).add(context.session_id)
+    if context is not None and runtime.exists():
+        _arrive(session["owner"], context.session_id)
     return str(session["owner"])
+
+
+def _arrive(owner: str, session: str) -> None:
+    """Note whose a page is. With each that is new, pages that are gone are forgotten, and who has nothing here."""
+    pages = _pages()
+    if session in pages.get(owner, ()):
+        return
+    pages[owner] = {session, *filter(_is_connected, pages.get(owner, ()))}
+    for other in list(pages):
+        if not (workshop().of(other) or workshop().brought_by(other) or _is_here(other)):
+            pages.pop(other, None)
 
 
 @st.cache_resource(show_spinner=False)
@@ -94,7 +119,8 @@ def _pages() -> dict[str, set[str]]:
 
 def _is_here(owner: str) -> bool:
     """Whether a learner has a page that is connected; where there is no server (in a test, say) everybody has."""
-    if not runtime.exists():
-        return True
-    server = runtime.get_instance()
-    return any(server.is_active_session(session) for session in list(_pages().get(owner, ())))
+    return not runtime.exists() or any(map(_is_connected, _pages().get(owner, ())))
+
+
+def _is_connected(session: str) -> bool:
+    return runtime.get_instance().is_active_session(session)

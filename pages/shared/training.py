@@ -6,6 +6,7 @@ from functools import cache
 from typing import Any
 
 import streamlit as st
+from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from encoder.errors import ModelError
 from encoder.lesson import COMPARED, NEIGHBOURS, best_head, milestone
@@ -14,7 +15,7 @@ from encoder.workshop import AT_WORK, Run
 from pages.shared import lessons, prose, state, traces
 
 LARGEST_FILE = 100  # MB of a model that is brought
-SHOWN = "lesson.shown"  # the training that is looked at
+SHOWN, PROBLEM = "lesson.shown", "lesson.problem"  # the training that is looked at; why something could not be done
 
 
 def called(run: Run) -> str:
@@ -182,7 +183,11 @@ def _buttons(run: Run) -> None:
     if run.state in AT_WORK:
         st.button("Pause", icon=":material/pause:", on_click=shop.pause, args=(run,), disabled=bool(run.wish))
     if run.state == "paused":
-        st.button("Resume", icon=":material/play_arrow:", on_click=shop.resume, args=(run,))
+        why_not = lessons.hindrance()
+        st.button(
+            "Resume", icon=":material/play_arrow:", key="lesson-resume", on_click=_resume, args=(run,),
+            disabled=bool(why_not), help=why_not,
+        )  # fmt: skip
     if run.state == "waiting":
         st.button("Leave the queue", icon=":material/logout:", on_click=shop.stop, args=(run,))
     elif not run.over:
@@ -206,6 +211,13 @@ def _news(run: Run) -> str:
     )
 
 
+def _resume(run: Run) -> None:
+    try:
+        lessons.workshop().resume(run)
+    except ValueError as error:
+        st.session_state[PROBLEM] = str(error)
+
+
 def _use(side: state.Side, run: Run) -> None:
     state.put(side, run.name)
     if not run.config.own_text:  # of the text in the sidebar the toy language knows hardly a word
@@ -224,13 +236,19 @@ def _bring() -> None:
     if file is None:
         st.session_state.pop("lesson.brought", None)
         return
+    st.session_state["lesson.brought"] = _kept(file)
+
+
+def _kept(file: UploadedFile) -> tuple[bool, str]:
+    """Whether a model could be kept, and what there is to say about it."""
+    if file.size > LARGEST_FILE * 2**20:  # browsers need not keep to limits
+        return False, f"A file that is brought can have {LARGEST_FILE} MB at most."
+    name = file.name.removesuffix(".safetensors")[:40].strip()
     try:
-        label = file.name.removesuffix(".safetensors")[:40]
-        lessons.bring(label, file.getvalue())
-        said = f"“{label}” is in the lists of models in the sidebar, as one of the last three that you brought."
-        st.session_state["lesson.brought"] = True, said
+        label = lessons.bring(name or "Without a name", file.getvalue())
     except ModelError as error:
-        st.session_state["lesson.brought"] = False, str(error)
+        return False, str(error)
+    return True, f"“{label}” is in the lists of models in the sidebar, as one of the last three that you brought."
 
 
 def _pick(samples: dict[str, str]) -> None:

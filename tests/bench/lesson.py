@@ -60,6 +60,7 @@ def _beside(server: Server, shop: Workshop) -> Iterator[Row]:
     try:
         while run.state != "running":
             time.sleep(0.1)
+        _keep_to_the_cores_of(server, run)
         for path, title in PATHS.items():
             took = asyncio.run(_turns(server, run, path))
             with_one, without = (percentile(took[work], 0.95) * 1e3 for work in (True, False))
@@ -70,6 +71,13 @@ def _beside(server: Server, shop: Workshop) -> Iterator[Row]:
         shop.stop(run)
         while not run.over:
             time.sleep(0.1)
+
+
+def _keep_to_the_cores_of(server: Server, run: Run) -> None:
+    """As on a machine that has no other cores."""
+    assert run._process is not None
+    if hasattr(server.process, "cpu_affinity"):
+        psutil.Process(run._process.pid).cpu_affinity(server.process.cpu_affinity())
 
 
 async def _turns(server: Server, run: Run, path: str) -> dict[bool, list[float]]:
