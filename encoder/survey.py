@@ -32,7 +32,7 @@ from encoder.measures import most_active, silent
 from encoder.sentences import Sentence, corpus
 from encoder.trace import Array, Trace, read_only
 
-FORMAT = 2  # of the files on disk; another number has all read anew
+FORMAT = 3  # of the files on disk; another number has all read anew
 PORTION = 54  # sentences in a file: what is lost when the server stops
 EVERY = 4  # of so many words one is kept with all its neurons
 TOP = 10  # places that are kept for each neuron

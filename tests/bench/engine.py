@@ -23,7 +23,7 @@ def rows() -> Iterator[Row]:
 def _traces() -> Iterator[Row]:
     from encoder.models import load
 
-    ours, theirs = load("minilm"), _their_trace()
+    ours, theirs = load("minilm"), their_trace()
     nnsight, note = _nnsight()
     for length in LENGTHS:
         text = texts.of_tokens(length)
@@ -86,7 +86,8 @@ def _tokenizer() -> Any:
     return AutoTokenizer.from_pretrained(minilm_folder())
 
 
-def _their_trace() -> Callable[[str], object]:
+def their_trace() -> Callable[[str], object]:
+    """transformers' reading of a text with all attention and hidden states."""
     import torch
 
     model, tokenizer = _load_theirs("eager"), _tokenizer()

@@ -34,10 +34,12 @@ def rows() -> Iterator[Row]:
     if not DATA.is_dir():
         yield Row("learning", "wrong guesses after the same tokens", None, note="needs the books in ../shared/data")
         return
+    from tests.bench import pretrain
+
     text = (DATA / "books_train.txt").read_text(encoding="utf-8").splitlines()[:60_000]
     held_out = (DATA / "books_valid.txt").read_text(encoding="utf-8").splitlines()
     makers: dict[str, Callable[..., MaskedLanguageModel]] = {
-        "ours": ours, "BertForMaskedLM": bert, "nn.TransformerEncoder": torchs,
+        "ours": ours, "BertForMaskedLM": bert, "nn.TransformerEncoder": pretrain.torchs,
     }  # fmt: skip
     wrong: dict[str, list[float]] = {name: [] for name in makers}
     for seed in SEEDS:
@@ -105,16 +107,6 @@ def bert(sizes: "EncoderConfig", predictable: "Tensor", seed: int) -> "MaskedLan
 
     torch.manual_seed(seed)
     return Bert()
-
-
-def torchs(sizes: "EncoderConfig", predictable: "Tensor", seed: int) -> "MaskedLanguageModel":
-    """torch's own encoder between our embeddings and our prediction head."""
-    import torch
-
-    from tests.bench import pretrain
-
-    torch.manual_seed(seed)
-    return pretrain.torchs(sizes, predictable)
 
 
 def main() -> None:
