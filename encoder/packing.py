@@ -1,9 +1,10 @@
 """All attention of a reading in few bytes, for a browser that explores it without asking again.
 
 A weight becomes a code: tenths of a thousandth below 0.01, thousandths above, so that what is shown is the true number,
-rounded. Where most of a row goes elsewhere, to [SEP] for one, shares of the rest would be made of little but rounding:
-there a weight below 0.1 has a finer code, its first three digits and how small it is. Codes below 255 take a byte; the
-few large ones stand in a list of their own. Everything is then deflated. `assets/explorer/payload.js` reads it.
+rounded; between two hundredths a number has a code for either side, as two digits are shown too. Where most of a row
+goes elsewhere, to [SEP] for one, shares of the rest would be made of little but rounding: there a weight below 0.1 has
+a finer code, its first three digits and how small it is. Codes below 255 take a byte, the few large ones two. All of it
+is then deflated. `assets/explorer/payload.js` reads it.
 """
 
 import json
@@ -20,9 +21,10 @@ from encoder.labels import visible
 from encoder.trace import Array, Tokens, Trace
 from encoder.views import origins
 
-FINE, SMALL = 100, 255  # codes: below FINE tenths of a thousandth; below SMALL one byte
-FINER, STEPS = 1_091, 900  # codes from FINER on: 900 steps from 0.01 to 0.1, as many from 0.001 to 0.01, and so on
+FINE, SMALL = 101, 255  # codes: below FINE tenths of a thousandth; below SMALL one byte
+FINER, STEPS = 1_191, 900  # codes from FINER on: 900 steps from 0.01 to 0.1, as many from 0.001 to 0.01, and so on
 TENTHS = 44  # of such tenths, down to the smallest number that float32 holds
+BORDERS = range(15, 1_000, 10)  # thousandths between two hundredths
 OFF = 0.01  # how far off a share of a row may be
 MOST = 4_000_000  # weights of one model that go to the browser at once; of longer texts it gets a layer at a time
 THUMBNAIL = 24  # rows and columns of a head's small map, where the whole does not go
@@ -54,14 +56,14 @@ class Overview:
 
 
 def codes(attention: Array, tokens: Tokens | None = None) -> Array:
-    """[…] uint16 codes of weights from 0 to 1: 0.0037 → 37, 0.037 → 127.
+    """[…] uint16 codes of weights from 0 to 1: 0.0037 → 37, 0.037 → 130.
 
     Given the `tokens` of [..., query, key], finer ones where shares made of a row would be off.
     """
-    fine = np.rint(attention * np.float32(10_000)).astype(np.uint16)
-    coarse = np.rint(attention * np.float32(1_000)).astype(np.uint16)
-    coarse += FINE - 10
-    code = np.where(fine < FINE, fine, coarse)
+    tenths, thousandths = attention * np.float32(10_000), attention * np.float32(1_000)
+    fine = np.rint(tenths).astype(np.uint16) + (tenths >= 50)
+    coarse = np.rint(thousandths).astype(np.uint16) + ((thousandths + 5) / 10).astype(np.uint16)
+    code = np.where(fine < FINE, fine, coarse + np.uint16(FINE - 11))
     return code if tokens is None else _refined(code, attention, tokens)
 
 
@@ -72,9 +74,12 @@ def weights(code: Array) -> Array:
 
 def _values() -> Array:
     """[code] float32 the weight that each code stands for."""
-    tenths, thousandths = np.arange(FINE) / 10_000, np.arange(10, 1_001) / 1_000
+    tenths = [*range(50), 49.8, 50.2, *range(51, 100)]
+    thousandths = sorted(
+        {*range(10, 1_001)} - {*BORDERS} | {side for each in BORDERS for side in (each - 0.2, each + 0.2)}
+    )
     smaller = [(np.arange(100, 1_000) + 0.5) / 10.0**digits for digits in range(4, 4 + TENTHS)]
-    return np.concatenate([tenths, thousandths, *smaller]).astype(np.float32)
+    return np.concatenate([np.divide(tenths, 10_000), np.divide(thousandths, 1_000), *smaller]).astype(np.float32)
 
 
 _VALUES = _values()

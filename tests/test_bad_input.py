@@ -181,6 +181,21 @@ def test_code_in_the_text_is_shown_as_text_everywhere(page, address):
     assert_only_text(app, MARKDOWN, ENDS)
 
 
+@pytest.mark.parametrize(
+    ("page", "address"),
+    [
+        ("embeddings", {"embedding_view": "elsewhere", "word": "<img", "elsewhere": f"{IMAGE} A\n{SCRIPT}<img src=x>"}),
+        ("what_if", {"changed": "1", "put_in": IMAGE, "outcome": "attention"}),
+    ],
+    ids=["elsewhere", "put_in"],
+)
+def test_code_in_a_views_own_boxes_is_shown_as_text(page, address):
+    app = open_page(page, text="The cat sat.", **address)
+    assert_only_text(app, IMAGE, SCRIPT)
+    for side in "ab":
+        assert "&lt;" in json.dumps(charts(app, side))
+
+
 @pytest.mark.parametrize(("page", "address"), QUICK, ids=[view_name(*view) for view in QUICK])
 def test_code_in_one_token_or_in_the_name_of_a_model_is_shown_as_text_everywhere(page, address, code_model):
     name, tokens = code_model

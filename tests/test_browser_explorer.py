@@ -801,6 +801,25 @@ def test_an_answer_that_a_newer_one_has_overtaken_is_dropped(visitor, browser, t
     copy.close()
 
 
+def test_a_token_picked_while_another_text_is_on_its_way_is_not_picked_in_that(visitor, browser, tmp_path, minilm):
+    page = explore(visitor(), TEXT, show="b")
+    shutil.copy(save(page, "HTML, works offline"), tmp_path / "attention.html")
+    copy = browser.new_page()
+    copy.goto((tmp_path / "attention.html").as_uri())
+    drawn(copy)
+    first, second = (list(message([pack("b", minilm.trace(text), 0)], {**CHOICE, "turn": 2})) for text in (SHORT, TEXT))
+    copy.evaluate("bytes => (window.own = start(document.getElementById('here'))).show(Uint8Array.from(bytes))", first)
+    token = copy.locator(".explorer").last.locator(".token")
+    expect(token).to_have_text(labels(minilm.trace(SHORT)))
+    token.nth(1).click()
+    copy.mouse.move(5, 5)
+    expect(picked(copy, "b").last).to_have_text("dogs")
+    copy.evaluate("bytes => window.own.show(Uint8Array.from(bytes))", second)
+    expect(token).to_have_text(labels(minilm.trace(TEXT)))
+    expect(copy.locator(".explorer").last.locator(".token.picked")).to_have_count(0)
+    copy.close()
+
+
 # ---- to take away
 
 
@@ -819,6 +838,31 @@ def test_the_csv_names_the_models_heads_and_tokens_of_every_weight(visitor, scra
             assert float(row["weight"]) == pytest.approx(float(digits(attention[i, j])), abs=6e-5)
             assert row["exactly"] == "true"
     assert '"' in names
+
+
+def test_what_top_share_leaves_out_is_told_as_that_and_not_as_zero(visitor, minilm):
+    page = explore(visitor(), TEXT, **APART, top=50, pins=1, pins_b=1)
+    rows = list(csv.DictReader(io.StringIO(save(page, "CSV").read_text("utf-8-sig"), newline="")))
+    assert {row["lens"] for row in rows} == {"attention, top 50 %"}
+    attention = minilm.trace(TEXT).layers[4].attention[10]
+    cells = {(int(row["from"]) - 1, int(row["to"]) - 1): row for row in rows if row["model"] == "MiniLM"}
+    without = [cell for cell, row in cells.items() if not row["weight"]]
+    assert all(cells[cell]["exactly"] == "" for cell in without)
+    kept = attention.copy()
+    kept[tuple(np.transpose(without))] = 0
+    assert kept.sum(-1).min() > 0.49
+    assert len(without) > 0.6 * attention.size
+    cell = max(without, key=lambda cell: attention[cell])
+    assert attention[cell] > 0.05
+    hover(page, "b", *grid_of(page, "b", len(attention)).inside(*cell))
+    expect(said(page, "b")).to_contain_text(": left out by Top share")
+
+
+def test_the_csv_of_left_minus_right_names_the_two_heads_that_it_is_made_of(visitor):
+    page = explore(visitor(), TEXT, **APART, minus=1, layout="lines", more="2.4", renorm=1, hide=1)
+    rows = list(csv.DictReader(io.StringIO(save(page, "CSV").read_text("utf-8-sig"), newline="")))
+    said = {tuple(row[name] for name in ("model", "layer", "head", "lens")) for row in rows}
+    assert said == {("From scratch − MiniLM", "2 − 5", "3 − 11", "attention, renormalised")}
 
 
 def test_the_svg_has_a_rectangle_for_every_cell_that_is_not_paper(visitor, scratch, minilm):
@@ -1103,7 +1147,7 @@ def numbers(page):
     for row in csv.DictReader(io.StringIO(save(page, "CSV").read_text("utf-8-sig"), newline="")):
         rows, columns, values = found.setdefault(row["model"], ({}, {}, []))
         rows[int(row["from"])], columns[int(row["to"])] = row["from token"], row["to token"]
-        values.append(float(row["weight"]))
+        values.append(float(row["weight"] or 0))  # nothing where Top share leaves it out
     return {
         model: (list(rows.values()), list(columns.values()), np.reshape(values, (len(rows), len(columns))))
         for model, (rows, columns, values) in found.items()

@@ -370,6 +370,20 @@ def test_compared_models_stand_in_one_picture_by_name():
     assert figure.layout.showlegend is True
 
 
+# What if
+
+
+def test_a_map_of_all_heads_has_a_row_a_layer_and_a_column_a_head():
+    values = np.arange(1, 7, dtype=np.float32).reshape(2, 3)
+    figure = what_if.ranking(values, LEFT, "nats")
+    heat = figure.data[0]
+    np.testing.assert_array_equal(heat.z, values)
+    assert (list(heat.y), list(heat.x)) == (["layer 1", "layer 2"], ["1", "2", "3"])
+    assert figure.layout.xaxis.title.text == "head"
+    assert figure.layout.yaxis.autorange is None  # the first layer at the bottom
+    assert (heat.zmin, heat.zmax, heat.colorbar.title.text) == (0, 6, "nats")
+
+
 # Tokens stay text
 
 

@@ -13,7 +13,7 @@ from encoder.figures.style import LEFT, RIGHT
 from encoder.labels import visible
 from encoder.maps import hidden_states, places
 from encoder.measures import cosine, most_active, sparsity, strongest
-from encoder.quantities import QUANTITIES
+from encoder.quantities import QUANTITIES, silent
 from encoder.views import whole_words, without_special
 from pages.shared import tables, traces
 from pages.shared.sidebar import examples
@@ -207,9 +207,15 @@ def test_a_path_leads_one_token_from_its_embedding_through_every_layer(both):
         assert way["text"] == [str(level) for level in range(trace.model.layers + 1)]
 
 
-def test_coordinates_come_as_a_table_of_every_token_at_every_level(both, monkeypatch):
-    given = {}
-    monkeypatch.setattr(tables.st, "download_button", lambda *_, data, key, **__: given.update({key: data()}))
+@pytest.fixture
+def given(monkeypatch):
+    """What the download buttons of tables would give, by their keys."""
+    found = {}
+    monkeypatch.setattr(tables.st, "download_button", lambda *_, data, key, **__: found.update({key: data()}))
+    return found
+
+
+def test_coordinates_come_as_a_table_of_every_token_at_every_level(both, given):
     assert fine(open_page("embeddings", text=TEXT, embedding_view="map", space="3d"))
     for side, trace in both.items():
         head, *rows = given[f"coordinates-{side}"].decode("utf-8-sig").splitlines()
@@ -218,6 +224,44 @@ def test_coordinates_come_as_a_table_of_every_token_at_every_level(both, monkeyp
         level, position, token, *at = rows[len(trace.tokens) + 1].split(",")
         assert (level, position, token) == ("1", "2", trace.tokens.text[1])
         assert shows(np.array(at, dtype=float), places(trace, "3d").at[1, 1])
+
+
+@pytest.mark.parametrize(("words", "hide"), [("1", "0"), ("0", "1"), ("1", "1")])
+def test_coordinates_number_the_tokens_as_the_list_of_tokens_does(given, words, hide):
+    view = {"text": TEXT, "words": words, "hide": hide}
+    open_page("embeddings", embedding_view="map", **view)
+    path = open_page("embeddings", embedding_view="path", **view)
+    for side, picker in (("a", "pick.token"), ("b", "pick.token_b")):
+        offered = path.selectbox(key=picker).options
+        rows = [row.split(",") for row in given[f"coordinates-{side}"].decode("utf-8-sig").splitlines()[1:]]
+        assert [f"{position}  {token}" for _, position, token, *_ in rows[: len(offered)]] == offered
+        assert len(offered) < len(rows)
+
+
+def test_a_word_of_several_words_is_compared_as_a_whole(scratch, minilm):
+    sentences = ("We ate ice cream.", "Ice cream melts.", "The ice on the lake is thin.")
+    app = open_page(
+        "embeddings", embedding_view="elsewhere", word="ice cream", elsewhere="\n".join(sentences), level="3"
+    )
+    assert "2 of 3 sentences are compared" in said(app)
+    for side, model in (("a", scratch), ("b", minilm)):
+        states = []
+        for sentence in sentences[:2]:
+            trace = model.trace(sentence)
+            start = sentence.lower().index("ice cream")
+            tokens = trace.tokens.span[:, 0].clip(start) < trace.tokens.span[:, 1].clip(max=start + len("ice cream"))
+            assert tokens.sum() == 2
+            states.append(hidden_states(trace)[3][tokens].mean(0))
+        assert shows(drawn(charts(app, side)[f"chart-{side}-1"]), cosine(np.stack(states)))
+
+
+def test_a_word_whose_end_was_not_read_is_not_compared():
+    sentences = ("We ate ice cream.", "Ice cream melts.", "On this one very day ice cream melts.")
+    app = open_page(
+        "embeddings", embedding_view="elsewhere", word="ice cream", elsewhere="\n".join(sentences), limit="8"
+    )
+    for side in ("a", "b"):
+        assert drawn(charts(app, side)[f"chart-{side}-1"]).shape == (2, 2)
 
 
 # Attention
@@ -345,6 +389,21 @@ def test_silent_neurons_are_counted_over_every_layer(both):
         assert bars["x"] == [f"layer {number + 1}" for number in range(trace.model.layers)]
 
 
+@pytest.mark.parametrize(("words", "hide"), [("0", "0"), ("1", "0"), ("0", "1"), ("1", "1")])
+def test_feed_forward_and_layers_count_the_same_silent_neurons(both, words, hide):
+    view = {"text": TEXT, "words": words, "hide": hide}
+    layers, bars = open_page("layers", quantity="silent", **view), open_page("feed_forward", **view)
+    meaning = QUANTITIES["silent"].meaning
+    assert meaning in said(layers)
+    assert meaning in said(bars)
+    means = charts(layers)["means"]["data"]
+    for line, (side, trace) in zip(means, both.items(), strict=True):
+        shares = silent(trace, words == "1", hide == "1")
+        assert shows(drawn(charts(layers, side)[f"chart-{side}-1"]), shares)
+        for shown in (line, charts(bars, side)[f"chart-{side}-4"]["data"][0]):
+            assert np.allclose(numbers(shown["y"]), shares.mean(1), atol=1e-3)
+
+
 # Layers
 
 
@@ -355,7 +414,8 @@ def test_every_quantity_is_shown_for_both_models_and_compared(both, scratch, min
         app.selectbox(key="pick.quantity").set_value(name).run()
         assert fine(app)
         assert quantity.meaning in said(app)
-        for side, trace in both.items():
+        lines = charts(app)["means"]["data"]
+        for line, (side, trace) in zip(lines, both.items(), strict=True):
             values = quantity.of(trace, weights[side]) if quantity.inside else quantity.of(trace)
             figure = charts(app, side)[f"chart-{side}-1"]
             assert shows(drawn(figure), values)
@@ -363,11 +423,9 @@ def test_every_quantity_is_shown_for_both_models_and_compared(both, scratch, min
             assert names(figure["data"][0]["x"]) == (list(trace.tokens.text) if quantity.across == "token" else across)
             layers = [f"layer {number + 1}" for number in range(trace.model.layers)]
             assert figure["data"][0]["y"] == (["embedding", *layers] if quantity.from_embedding else layers)
-        one, other = charts(app)["means"]["data"]
-        assert (one["line"]["color"], other["line"]["color"]) == (LEFT, RIGHT)
-        assert np.allclose(numbers(other["y"]), values.mean(1), atol=1e-5)
-        assert one["name"].startswith("Left")
-        assert other["name"].startswith("Right")
+            assert np.allclose(numbers(line["y"]), values.mean(1), atol=1e-5)
+        assert [line["line"]["color"] for line in lines] == [LEFT, RIGHT]
+        assert [line["name"].split(":")[0] for line in lines] == ["Left", "Right"]
 
 
 # Two models of different sizes
@@ -485,12 +543,18 @@ def test_every_view_draws_pairs_by_whole_words_without_special_tokens(page, addr
     assert fine(app)
     assert half(app, "a")
     assert half(app, "b")
-    if page in ("step_by_step", "what_if") or {"three", "mix"} & set(address.values()):
+    if page in ("step_by_step", "what_if") or {"three", "mix", "neuron", "nearest"} & set(address.values()):
         return  # they compute, and so show what was read
-    for figure in charts(app).values():
-        seen = str(figure["data"])
-        assert "[CLS]" not in seen
-        assert "##" not in seen
+    seen = [str(figure["data"]) for figure in charts(app).values()]
+    seen += [re.search('"left_text":(.*?),"right_text"', frame.srcdoc)[1] for frame in frames(app)]
+    seen += re.findall("<bdi>(.*?)</bdi>", html(app))
+    if choice := explored(app)["choice"]:  # whose browser side joins and hides
+        assert (choice["words"], choice["hide"]) == (True, True)
+    else:
+        assert len(seen) >= 2
+    for each in seen:
+        assert "[CLS]" not in each
+        assert "##" not in each
 
 
 def test_whole_words_and_hidden_special_tokens_change_the_picture_not_the_reading(left, right):

@@ -27,7 +27,7 @@ from encoder.models import _divergence, load
 from encoder.steps import Place, walk
 from encoder.weights import weights_of
 from encoder.what_if import MOST_TOKENS, changed, each_head_off
-from tests.app import charts, fine, half, html, numbers, open_page, said
+from tests.app import charts, drawn, fine, half, heat_maps, html, names, numbers, open_page, said
 from tests.test_guesses import with_head
 from tests.tiny import FAMILIES, save_tiny, shaken, tiny_config
 
@@ -373,14 +373,40 @@ def test_heads_that_are_off_change_the_reading_in_their_own_column_only(both_mod
     assert "Nothing is changed yet" in said(half(app, "a"))
 
 
+def test_three_maps_are_a_heads_attention_before_and_after_and_the_difference(both_models):
+    address = {"changed": "1", "put_in": "unbelievably", "off_b": "1.1", "layer": "2", "head": "3"}
+    app = open_page("what_if", text=TEXT, outcome="attention", **address)
+    assert fine(app)
+    edit = edited(TEXT, Edit(frozenset({1}), "unbelievably"))
+    scratch, minilm = both_models
+    for side, model, other in (("a", scratch, scratch), ("b", minilm, minilm.what_if(Changes(frozenset({(0, 0)}))))):
+        reads = before, after = model.trace(TEXT), other.trace(edit.text)
+        one, two = (read.layers[1].attention[2] for read in reads)
+        change = difference(one, two, pairs(before.tokens, after.tokens, edit.moved))
+        assert np.isnan(change).any()
+        assert np.nanmax(abs(change)) > 0.01
+        three = heat_maps(charts(app, side)[f"chart-{side}-1"])
+        for picture, values, read in zip(three, (one, two, change), (*reads, before), strict=True):
+            np.testing.assert_allclose(numbers(picture["z"]), values, atol=1e-5)
+            assert names(picture["x"]) == names(picture["y"]) == list(read.tokens.text)
+
+
 def test_the_table_of_all_heads_is_the_ablation(both_models):
     app = open_page("what_if", what_if_view="each", text="The cat [MASK] on the mat.")
     assert fine(app)
-    for side, model, pictures in (("a", both_models[0], 2), ("b", both_models[1], 1)):
+    columns = ("1 − cosine", "KL of the guess, nats")
+    for side, model, shown in (("a", both_models[0], columns), ("b", both_models[1], columns[:1])):
         found = model.ablation("The cat [MASK] on the mat.")
-        drawn = list(charts(app, side).values())
-        assert len(drawn) == pictures
-        assert np.allclose(numbers(drawn[0]["data"][0]["z"]), found.change, atol=1e-5)
+        maps = [drawn(chart) for chart in charts(app, side).values()]
+        [table] = (each.value for each in half(app, side).get("dataframe"))
+        assert table.columns.tolist() == ["Layer", "Head", *shown]
+        order = table["Layer"].to_numpy() - 1, table["Head"].to_numpy() - 1
+        assert set(zip(*order, strict=True)) == set(np.ndindex(found.change.shape))
+        assert np.all(np.diff(table[shown[0]]) <= 0)
+        for name, picture, values in zip(shown, maps, (found.change, found.divergence), strict=False):
+            np.testing.assert_allclose(picture, values, atol=1e-5)
+            np.testing.assert_allclose(table[name], values[order], atol=1e-5)
+        assert len(maps) == len(shown)
         layer, head = strongest(found.change, 1)[0]
         assert f"Most: layer {layer + 1}, head {head + 1} " in said(half(app, side)).replace("\\", "")
 

@@ -35,7 +35,7 @@ class Explorer {
     if (this.bytes && sameBytes(bytes, this.bytes)) return;
     const header = await unpack(bytes);
     if (turn !== this.turn) return;
-    for (const model of header.models) this.unpin(model);
+    for (const model of header.models) this.unpin(model, header.choice);
     const told = JSON.stringify(header.choice);
     if (told !== this.told) this.choice = choice ?? this.agreed(header.choice);
     Object.assign(this, { bytes, header, told, models: header.models, hover: null });
@@ -61,9 +61,11 @@ class Explorer {
   }
 
   // Another text has other tokens: pins that the server has not heard of yet mean nothing there.
-  unpin(model) {
+  unpin(model, told) {
     const side = this.sides?.find(({ letter }) => letter === model.side);
-    if (side && side.model.tokens.join("\n") !== model.tokens.join("\n")) delete this.mine[side.name("pins")];
+    if (!side || side.model.tokens.join("\n") === model.tokens.join("\n")) return;
+    delete this.mine[side.name("pins")];
+    this.choice[side.name("pins")] = told[side.name("pins")];
   }
 
   // Its page is gone.
@@ -273,10 +275,10 @@ class Explorer {
 
   // What a CSV holds: the numbers of each side, or of the one picture of both.
   numbers() {
-    const each = this.sides.flatMap((side) => side.numbers());
-    if (!this.between.shown) return each;
-    const both = (name) => each.map((one) => one[name]).join(" − ");
-    return [{ model: both("model"), layer: both("layer"), head: both("head"), matrix: this.between.shown }];
+    const each = this.sides.map((side) => side.numbers());
+    if (!this.between.shown) return each.flat();
+    const both = (name) => each.map(([chosen]) => chosen[name]).join(" − "); // not of further heads
+    return [{ model: both("model"), layer: both("layer"), head: both("head"), lens: this.sides[0].lens(), matrix: this.between.shown }];
   }
 
   async save(kind) {

@@ -9,10 +9,10 @@ function matrix(model, layer, head, lens) {
   const { rows, columns } = sides(model, lens);
   const values = merge(weights, model.tokens.length, rows, columns);
   if (lens.renorm) renormalise(values, columns.length);
-  if (lens.top < 100) keepTop(values, columns.length, lens.top / 100);
+  const left = lens.top < 100 ? keepTop(values, columns.length, lens.top / 100) : null;
   // One head's own weights, or the largest of them, are the server's to the digit; sums and quotients of them are not.
   const own = lens.weights === "raw" && lens.over !== "mean" && !lens.words && !lens.renorm;
-  return { rows, columns, values, sure: own };
+  return { rows, columns, values, sure: own, left };
 }
 
 // The same of one head alone, whatever is done over heads: for thumbnails.
@@ -149,17 +149,19 @@ function renormalise(values, width) {
   }
 }
 
-// Keep of every row the largest weights that together hold this share of it.
+// Keep of every row the largest weights that together hold this share of it; others become 0. Gives back which were left out.
 function keepTop(values, width, share) {
   const sorted = new Float32Array(width);
+  const left = new Uint8Array(values.length);
   for (let start = 0; start < values.length; start += width) {
     let goal = 0;
     for (let i = 0; i < width; i++) goal += share * (sorted[i] = values[start + i]);
     sorted.sort(); // the smallest first
     let least = 0;
     for (let i = width - 1, held = 0; i >= 0 && held < goal - 1e-6; i--) held += least = sorted[i];
-    for (let i = start; i < start + width; i++) if (values[i] < least) values[i] = 0;
+    for (let i = start; i < start + width; i++) if ((left[i] = values[i] < least)) values[i] = 0;
   }
+  return left;
 }
 
 // ---- two models: which unit of the one is which of the other

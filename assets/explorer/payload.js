@@ -1,12 +1,14 @@
 // What the server sends (encoder/packing.py writes it): a length, a JSON header, and for each model one deflated body.
 
 const SMALL = 255; // codes from here on do not fit a byte and stand in a list of their own
-const FINER = 1091; // codes from here on are three digits, cut off: 900 from 0.01 to 0.1, as many from 0.001 to 0.01, and so on
-const VALUES = Float32Array.from({ length: FINER + 44 * 900 }, (_, code) => valueOf(code));
+const VALUES = Float32Array.from(valuesOfCodes());
 
-function valueOf(code) {
-  if (code >= FINER) return (100.5 + ((code - FINER) % 900)) / 10 ** (4 + Math.floor((code - FINER) / 900));
-  return code < 100 ? code / 10000 : (code - 90) / 1000;
+// Tenths of a thousandth below 0.01, then thousandths; on the border of two hundredths one on either side, as two digits
+// are shown too. Then three digits, cut off: 900 from 0.01 to 0.1, as many from 0.001 to 0.01, and so on.
+function* valuesOfCodes() {
+  for (let part = 0; part < 100; part++) yield* part === 50 ? [0.00498, 0.00502] : [part / 10_000];
+  for (let part = 10; part <= 1000; part++) yield* part % 10 === 5 ? [(part - 0.2) / 1000, (part + 0.2) / 1000] : [part / 1000];
+  for (let tenth = 0; tenth < 44; tenth++) for (let part = 100; part < 1000; part++) yield (part + 0.5) / 10 ** (tenth + 4);
 }
 
 async function unpack(bytes) {

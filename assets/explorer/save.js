@@ -10,13 +10,15 @@ function give(name, kind, content) {
 
 function csvOf(shown) {
   const cell = (value) => `"${String(value).replaceAll('"', '""')}"`;
-  const lines = ["model,layer,head,from,from token,to,to token,weight,exactly"];
-  for (const { model, layer, head, matrix } of shown) {
+  const lines = ["model,layer,head,lens,from,from token,to,to token,weight,exactly"];
+  const number = (weight, sure) => (sure ? digits(weight) : weight.toFixed(4).replace(/^-0\.0000$/, "0.0000"));
+  for (const { model, layer, head, lens, matrix } of shown) {
     matrix.values.forEach((weight, i) => {
       const [row, column] = [Math.floor(i / matrix.columns.length), i % matrix.columns.length];
       const [from, to] = [matrix.rows[row], matrix.columns[column]];
       const numbers = [from.tokens[0] + 1, cell(from.label), to.tokens[0] + 1, cell(to.label)];
-      lines.push([cell(model), layer, head, ...numbers, matrix.sure ? digits(weight) : weight.toFixed(4).replace(/^-0\.0000$/, "0.0000"), matrix.sure].join(","));
+      const told = matrix.left?.[i] ? ["", ""] : [number(weight, matrix.sure), matrix.sure]; // of what Top share leaves out, nothing
+      lines.push([cell(model), layer, head, cell(lens), ...numbers, ...told].join(","));
     });
   }
   return `\ufeff${lines.join("\r\n")}\r\n`;

@@ -260,9 +260,11 @@ class Side {
   cell(rows, columns) {
     const { shown } = this;
     if (!rows.length || !columns.length) return "";
-    const weights = rows.flatMap((row) => columns.map((column) => shown.values[shown.rows.indexOf(row) * shown.columns.length + shown.columns.indexOf(column)]));
-    const sum = weights.reduce((all, weight) => all + weight, 0);
-    return `from ${this.named(rows)} to ${this.named(columns)}: ${digits(sum, shown.sure && weights.length === 1)}`;
+    const places = rows.flatMap((row) => columns.map((column) => shown.rows.indexOf(row) * shown.columns.length + shown.columns.indexOf(column)));
+    const sum = places.reduce((all, place) => all + shown.values[place], 0);
+    const without = shown.left && places.every((place) => shown.left[place]);
+    const told = without ? "left out by Top share" : digits(sum, shown.sure && places.length === 1);
+    return `from ${this.named(rows)} to ${this.named(columns)}: ${told}`;
   }
 
   // Units by their labels; one that is there more than once by its place too.
@@ -330,6 +332,13 @@ class Side {
 
   // ---- what a CSV holds
 
+  // What was made of the weights, in words.
+  lens() {
+    const { weights, words, renorm, top } = this.choice;
+    const made = [words && "words", renorm && "renormalised", top < 100 && `top ${top} %`].filter(Boolean);
+    return [{ raw: "attention", norm: "norm-weighted", rollout: "rollout" }[weights], ...made].join(", ");
+  }
+
   numbers() {
     if (!this.shown) return [];
     const one = this.choice.over === "one" && this.choice.weights !== "rollout";
@@ -338,6 +347,7 @@ class Side {
       model: this.model.name,
       layer: layer + 1,
       head: one ? head + 1 : whole,
+      lens: this.lens(),
       matrix: i ? matrix(this.model, layer, head, this.choice) : this.shown,
     })).filter((one) => one.matrix);
   }
