@@ -80,13 +80,14 @@ class Parts:
         return self.embedding.position.num_embeddings - self.embedding.first_position
 
 
-def load_bert(folder: Path) -> "PreTrainedModel":
+def load_bert(folder: Path, label: str | None = None) -> "PreTrainedModel":
     """Load a BERT-family encoder from a folder: safetensors only, no code from the folder, float32, evaluation mode.
 
     Where the folder has a prediction head for hidden tokens, the model has it too.
-    Raises ModelError for a folder that is missing, broken, or of another family.
+    Raises ModelError for a folder that is missing, broken, or of another family, under the label, or the folder's name.
     """
-    config = _read_config(folder)
+    label = label or folder.name
+    config = _read_config(folder, label)
     name = _family(config)
     import transformers
 
@@ -99,11 +100,11 @@ def load_bert(folder: Path) -> "PreTrainedModel":
         )  # fmt: skip
     except Exception as error:  # each layer below raises its own kind; to a learner they are all one
         reason = "its weights are missing, damaged, or do not fit"
-        raise ModelError(f"The model in “{folder.name}” cannot be read: {reason}.") from error
+        raise ModelError(f"The model “{label}” cannot be read: {reason}.") from error
     # What is missing the library fills with random numbers: a trace of them would not be true, nor would a prediction.
     body = f"{model.base_model_prefix}."
     if missing := [key for key in report["missing_keys"] if key.startswith(body)]:
-        raise ModelError(f"The model in “{folder.name}” is incomplete: {len(missing)} of its weights are missing.")
+        raise ModelError(f"The model “{label}” is incomplete: {len(missing)} of its weights are missing.")
     return (model.base_model if report["missing_keys"] else model).eval()
 
 
@@ -231,7 +232,7 @@ def _config_of(parts: Parts) -> EncoderConfig:
     )
 
 
-def _read_config(folder: Path) -> dict[str, Any]:
+def _read_config(folder: Path, label: str) -> dict[str, Any]:
     if not folder.is_dir():
         raise ModelError(f"There is no model folder “{folder.name}”.")
     try:
@@ -239,7 +240,7 @@ def _read_config(folder: Path) -> dict[str, Any]:
         return {**config, "model_type": str(config["model_type"])}
     except (OSError, ValueError, KeyError, TypeError) as error:
         reason = "its config.json is missing or cannot be read"
-        raise ModelError(f"The folder “{folder.name}” holds no model: {reason}.") from error
+        raise ModelError(f"The folder “{label}” holds no model: {reason}.") from error
 
 
 def _family(config: dict[str, Any]) -> str:

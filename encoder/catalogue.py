@@ -2,10 +2,16 @@
 
 import os
 from dataclasses import dataclass, replace
+from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 
+from encoder.errors import ModelError
+
 ROOT = Path(__file__).parent.parent
+WEIGHTS = "model.safetensors"
+
+Version = tuple[str, tuple[tuple[str, int, int], ...]]  # a name, and of each file its name, mtime in ns and bytes
 
 
 @dataclass(frozen=True)
@@ -19,6 +25,32 @@ class Entry:
     folder: Path | None = None
     repo: str | None = None
     sha256: str | None = None  # of model.safetensors, where one is published
+
+    @cached_property
+    def version(self) -> Version:
+        """The name, and what tells the files in the folder, as this entry found them first, from others in their place.
+
+        A sealed model is what its seal says, and one without a folder what its name says.
+        """
+        return self.name, () if self.folder is None or self.sha256 else _stamp(self.folder)
+
+    def check_unchanged(self) -> None:
+        """Raises ModelError where the files in the folder are not those of the version any more."""
+        if replace(self).version != self.version:
+            raise ModelError(f"The files of “{self.label}” were replaced while they were read; try again in a moment.")
+
+
+def model_files(folder: Path) -> list[Path]:
+    """The files of a folder that make its model: weights, config and tokenizer. Raises OSError."""
+    return sorted(path for path in folder.iterdir() if path.suffix in (".safetensors", ".json", ".txt", ".model"))
+
+
+def _stamp(folder: Path) -> tuple[tuple[str, int, int], ...]:
+    try:
+        found = [(path.name, path.stat()) for path in model_files(folder)]
+    except OSError:  # gone, or going: loading it says so
+        return ()
+    return tuple((name, file.st_mtime_ns, file.st_size) for name, file in found)
 
 
 def minilm_folder() -> Path:

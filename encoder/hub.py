@@ -13,16 +13,20 @@ import re
 import shutil
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from safetensors import SafetensorError, safe_open
+
+from encoder.catalogue import WEIGHTS
 from encoder.errors import ModelError
 from encoder.jobs import Job
 
 ANSWER_SECONDS = 8  # how long the Hub may take to say what a repository holds
 STEP = 256 * 1024  # bytes: the library's own 10 MB would let a school's line look stuck for half a minute
 
-WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
+INDEX = f"{WEIGHTS}.index.json"
 SHARD = re.compile(r"model-\d+-of-\d+\.safetensors")
 # Any one of these sets makes a tokenizer; the others only add to it.
 TOKENIZERS = ({"tokenizer.json"}, {"vocab.txt"}, {"vocab.json", "merges.txt"}, {"sentencepiece.bpe.model"})
@@ -56,7 +60,9 @@ def cached(repo: str) -> Path | None:
     try:
         folder = home / "snapshots" / (home / "refs" / "main").read_text().strip()
         names = {path.name for path in folder.iterdir() if path.is_file()}  # a link to a missing file is none
-        complete = "config.json" in names and _makes_tokenizer(names) and _shards(folder, names) <= names
+        shards = _shards(folder, names)
+        complete = {"config.json", *shards} <= names and _makes_tokenizer(names)
+        complete = complete and all(_is_whole(folder / shard) for shard in shards)
     except Exception:  # other programs write there too: whatever is wrong, the model is not to be had
         return None
     return folder if complete else None
@@ -111,7 +117,11 @@ def _fetch(download: Download) -> Path:
 
     arrived = 0
     for name, size in sizes.items():
-        api.hf_hub_download(repo, name, revision=commit, tqdm_class=_bar(download, arrived))
+        fetch = partial(api.hf_hub_download, repo, name, revision=commit, tqdm_class=_bar(download, arrived))
+        file = Path(fetch())
+        if file.suffix == ".safetensors" and not _is_whole(file):  # it was here already, and the library would keep it
+            file.resolve().unlink()
+            fetch()
         arrived += size
         download.received = arrived
     # Last, so that nobody takes a half-filled folder for the model.
@@ -141,7 +151,16 @@ def _makes_tokenizer(names: set[str]) -> bool:
 
 def _shards(folder: Path, names: set[str]) -> set[str]:
     """The weight files that a folder must hold to be complete."""
-    return {WEIGHTS} if WEIGHTS in names else {INDEX, *json.loads((folder / INDEX).read_text())["weight_map"].values()}
+    return {WEIGHTS} if WEIGHTS in names else set(json.loads((folder / INDEX).read_text())["weight_map"].values())
+
+
+def _is_whole(weights: Path) -> bool:
+    """Whether a safetensors file is as long as its header says; no more than the header is read."""
+    try:
+        with safe_open(weights, framework="np"):
+            return True
+    except (OSError, SafetensorError):
+        return False
 
 
 def _home(repo: str) -> Path:

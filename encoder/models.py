@@ -38,8 +38,8 @@ from encoder.what_if import changed, each_head_off
 __all__ = ["DEFAULT_LIMIT", "Model", "catalogue", "load"]
 
 DEFAULT_LIMIT = 128  # tokens; enough for a paragraph, and attention for a whole class stays small
-# While transformers loads a model it switches torch's initialisation off for the whole process: an encoder that another
-# thread builds meanwhile would have no weights.
+# While transformers loads a model it replaces what ties weights, for the whole process: of two that load at once one
+# may put back the other's replacement, and no model after them would have its prediction head.
 BUILDING = threading.Lock()
 # Bytes. An array that torch made keeps its tensor, and the garbage collector, which Streamlit calls after every turn,
 # visits each one: the 240 readings of a class are 16,000 and take it 10 ms. Copies of the small ones take none.
@@ -162,7 +162,8 @@ class Model:
         cosines[cosines > ITSELF] = -1
         order = cosines.topk(min(len(table), count + RESERVED)).indices.tolist()
         named = ((self._tokenizer.shown(each), float(cosines[each])) for each in order)
-        return tuple((name, cosine) for name, cosine in named if name and not UNUSED.fullmatch(name))[:count]
+        meant = [(name, cosine) for name, cosine in named if name and cosine > -1 and not UNUSED.fullmatch(name)]
+        return tuple(meant[:count])
 
     def hidden_places(self, trace: Trace) -> list[int]:
         """Where a reading has [MASK], or what this model calls it."""
@@ -251,12 +252,12 @@ def _from_scratch(entry: Entry, encoder: Encoder, device: str, head: Head | None
 
 
 def _pretrained(entry: Entry, folder: Path, device: str) -> Model:
-    network = load_bert(folder)
+    network = load_bert(folder, entry.label)
     tokenizer = read_tokenizer(folder)
     parts = take_apart(network)
     token = parts.embedding.token
     if tokenizer.vocabulary > token.num_embeddings:
-        raise ModelError(f"The tokenizer in “{folder.name}” knows more pieces than its model has embeddings.")
+        raise ModelError(f"The tokenizer of “{entry.label}” knows more pieces than its model has embeddings.")
     card = ModelCard(
         name=entry.label,
         source=entry.repo or "pretrained",

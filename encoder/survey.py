@@ -22,7 +22,7 @@ from uuid import uuid4
 import numpy as np
 
 from encoder import hub
-from encoder.catalogue import Entry, minilm_folder
+from encoder.catalogue import WEIGHTS, Entry, Version, minilm_folder, model_files
 from encoder.edits import Span, covered, words
 from encoder.errors import ModelError
 from encoder.heads import MEASURES, ROLES, measured, repeats, roles
@@ -85,8 +85,9 @@ class Survey:
 class Surveying(Job):
     """One survey, under way or over. At the end `survey` is set, or else `error`."""
 
-    def __init__(self) -> None:
+    def __init__(self, version: Version | None = None) -> None:
         super().__init__()
+        self.version = version  # of the model
         self.read = 0  # sentences
         self.total = 0  # while unknown
         self.survey: Survey | None = None
@@ -96,7 +97,9 @@ class Surveying(Job):
         try:
             self.total = len(corpus())
             with _reading:  # one after the other: together they would take the whole machine, and be no faster
-                self.survey = _surveyed(home / fingerprint(entry), load, self._tell)
+                folder = home / fingerprint(entry)
+                entry.check_unchanged()  # or the name would be that of other files than the model was read from
+                self.survey = _surveyed(folder, load, self._tell)
                 _tidy(home)
         except ModelError as error:
             self.error = str(error)
@@ -116,17 +119,18 @@ _lock, _reading = threading.Lock(), threading.Lock()
 
 def running(entry: Entry) -> Surveying | None:
     """The survey of a model, under way or over; None if nobody asked for one, or it was let go since."""
-    return _surveys.get(entry.name)
+    known = _surveys.get(entry.name)
+    return known if known and known.version == entry.version else None
 
 
 def start(entry: Entry, load: Callable[[], Reads], home: Path | None = None, again: bool = False) -> Surveying:
     """The survey of a model, begun in the background if nobody did. again: what went wrong is tried once more."""
     with _lock:
-        known = _surveys.get(entry.name)
+        known = running(entry)
         if known and not (again and known.error):
             _surveys.move_to_end(entry.name)
             return known
-        begun = _surveys[entry.name] = Surveying()
+        begun = _surveys[entry.name] = Surveying(entry.version)
         _let_go()
     given = entry, load, home or cache_home()
     threading.Thread(target=begun.run, args=given, name=f"survey {entry.name}", daemon=True).start()
@@ -154,10 +158,12 @@ def fingerprint(entry: Entry) -> str:
 
     digest = hashlib.sha256(f"{FORMAT} {corpus()} {PRESETS.get(entry.preset or '')}".encode())
     folder = None if entry.preset else entry.folder or hub.cached(entry.repo or "")
-    for path in (*(sorted(folder.iterdir()) if folder else ()), minilm_folder() / "tokenizer.json"):
-        if path.suffix in (".safetensors", ".json", ".txt", ".model"):
-            with path.open("rb") as file:
-                digest.update(hashlib.file_digest(file, "sha256").digest())
+    for path in (*(model_files(folder) if folder else ()), minilm_folder() / "tokenizer.json"):
+        if entry.sha256 and path.name == WEIGHTS:  # sealed: the one in memory is of this seal, whatever lies there now
+            digest.update(bytes.fromhex(entry.sha256))
+            continue
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()[:16]
 
 

@@ -6,7 +6,8 @@ import sys
 import pytest
 
 from encoder import catalogue as room
-from encoder.catalogue import BUILT_IN, ROOT, catalogue, minilm_folder
+from encoder.catalogue import BUILT_IN, ROOT, Entry, catalogue, minilm_folder
+from encoder.errors import ModelError
 from encoder.model import PRESETS
 
 
@@ -83,3 +84,29 @@ def test_a_folder_with_the_label_of_another_model_can_be_told_apart(monkeypatch,
     labels = [entry.label for entry in catalogue().values()]
     assert labels[-1] == "MiniLM (models folder)"
     assert len(set(labels)) == len(labels) == len(BUILT_IN) + 1
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "vocab.txt"])
+def test_another_file_in_the_folder_is_another_version(monkeypatch, tmp_path, name):
+    monkeypatch.setenv("ENCODER_LENS_MODELS", str(tmp_path))
+    path = tmp_path / "mine" / name
+    path.parent.mkdir()
+    path.write_text("one")
+    before = catalogue()["mine"]
+    assert before.version == catalogue()["mine"].version
+    before.check_unchanged()
+    path.write_text("other")
+    assert before.version != catalogue()["mine"].version
+    with pytest.raises(ModelError, match="The files of “mine” were replaced while they were read"):
+        before.check_unchanged()
+
+
+def test_what_is_sealed_or_has_no_folder_looks_at_no_file(monkeypatch):
+    monkeypatch.setattr(room, "model_files", None)
+    for entry in BUILT_IN:
+        assert entry.version == (entry.name, ())
+        entry.check_unchanged()
+
+
+def test_a_folder_that_has_gone_has_a_version_too(tmp_path):
+    assert Entry("gone", "gone", "", folder=tmp_path / "gone").version == ("gone", ())

@@ -88,7 +88,7 @@ def test_a_broken_folder_is_one_sentence_and_a_failure(tiny, capsys):
     (Path(tiny) / "model.safetensors").write_bytes(b"no weights")
     assert main(["trace", "a cat", "--model", tiny]) == 1
     assert capsys.readouterr().err == (
-        "The model in “tiny” cannot be read: its weights are missing, damaged, or do not fit.\n"
+        "The model “tiny” cannot be read: its weights are missing, damaged, or do not fit.\n"
     )
 
 

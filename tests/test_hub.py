@@ -101,6 +101,42 @@ def test_a_model_in_several_weight_files_comes_whole(fake: FakeHub) -> None:
     assert _fetch(MANY).folder == folder == hub.cached(MANY)
 
 
+def _damaged(weights: Path, how: str) -> None:
+    content = weights.read_bytes()
+    damages = {"cut": content[:-1], "longer": content + b"x", "empty": b"", "zeros": bytes(len(content))}
+    weights.write_bytes(damages[how])  # into the file itself, wherever a link in the snapshot leads
+
+
+@pytest.mark.parametrize("how", ["cut", "longer", "empty", "zeros"])
+@pytest.mark.parametrize(("repo", "name"), [(ONE, "model.safetensors"), (MANY, "model-00002-of-00003.safetensors")])
+def test_weights_that_are_not_whole_are_not_cached_and_fetched_again(
+    fake: FakeHub, shelf: Path, repo: str, name: str, how: str
+) -> None:
+    folder = _fetch(repo).folder
+    _damaged(folder / name, how)
+    assert hub.cached(repo) is None
+    fake.requests.clear()
+    again = _fetch(repo)
+    assert again.error is None
+    assert again.folder == folder == hub.cached(repo)
+    assert (folder / name).read_bytes() == (shelf / repo / name).read_bytes()
+    fetched = [line for line in fake.requests if line.startswith("GET") and "/resolve/" in line]
+    assert len(fetched) == 1, "only the file that was damaged is fetched again"
+
+
+def test_a_damaged_file_that_is_no_link_is_fetched_again_too(fake: FakeHub, shelf: Path) -> None:
+    weights = _fetch(ONE).folder / "model.safetensors"
+    weights.unlink()
+    weights.write_bytes(b"brought by hand on a full stick")
+    assert _fetch(ONE).error is None
+    assert weights.read_bytes() == (shelf / ONE / weights.name).read_bytes()
+
+
+def test_a_hub_that_has_only_damaged_weights_is_told(fake: FakeHub, shelf: Path) -> None:
+    _damaged(_copy(shelf, "school/damaged") / "model.safetensors", "cut")
+    assert _fetch("school/damaged").error == "The weights of “school/damaged” are not complete on the Hugging Face Hub."
+
+
 def test_what_was_fetched_is_found_by_the_transformers_library_too(fake: FakeHub) -> None:
     from transformers import AutoTokenizer, BertModel
 

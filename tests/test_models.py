@@ -11,29 +11,45 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+import transformers
 from huggingface_hub import constants
+from safetensors.numpy import load_file
 from torch import nn
 
 from encoder import models
 from encoder.bert import take_apart, walk
-from encoder.catalogue import BUILT_IN, DEFAULT_LEFT, DEFAULT_RIGHT, catalogue
+from encoder.catalogue import BUILT_IN, DEFAULT_LEFT, DEFAULT_RIGHT, catalogue, minilm_folder
 from encoder.devices import accelerator
 from encoder.errors import ModelError
 from encoder.model import PRESETS, Encoder
 from encoder.models import Model, Reader, load
-from encoder.tokens import Tokenizer
+from encoder.tokens import Tokenizer, read_tokenizer
 from encoder.trace import EMBEDDING_AXES, LAYER_AXES, ModelCard
-from tests.tiny import FAMILIES, edit_config, save_tiny, shaken, tiny_config, tiny_network, tiny_tokenizer, wordpiece
+from tests.test_guesses import with_head
+from tests.tiny import (
+    FAMILIES,
+    WORD_PIECES,
+    edit_config,
+    save_tiny,
+    shaken,
+    tiny_config,
+    tiny_network,
+    tiny_tokenizer,
+    wordpiece,
+)
 
 FROM_SCRATCH = [entry.name for entry in BUILT_IN if entry.preset]
 TEXT, PAIR = "The cat sat on the mat.", "It was warm there."
 
 
-def scratch_model(encoder, readers=None):
+def scratch_model(encoder, readers=None, backend=None):
     """A Model around an encoder that the test holds."""
     card = ModelCard("tiny", "test", 2, 3, 12, 20, encoder.config.vocabulary, 0, "WordPiece")
     readers = readers or (Reader("cpu", encoder.trace, encoder.final_norm),)
-    return Model(card, Tokenizer(wordpiece()), encoder.config.positions, encoder.config.scale, readers)
+    return Model(
+        card, Tokenizer(backend or wordpiece()), encoder.config.positions, encoder.config.scale, readers,
+        encoder=lambda: encoder,
+    )  # fmt: skip
 
 
 def tiny_encoder(**choices):
@@ -175,6 +191,35 @@ def test_every_model_reads_everything(scratch, minilm, text):
         trace = model.trace(text, text)
         assert 2 <= len(trace.tokens) <= 128
         assert all(np.isfinite(array).all() for _, array, _ in trace.arrays())
+
+
+# The nearest of the vocabulary
+
+
+def test_neighbours_are_the_nearest_rows_of_the_embedding_table(minilm):
+    table = load_file(minilm_folder() / "model.safetensors")["embeddings.word_embeddings.weight"]
+    backend, read = read_tokenizer(minilm_folder()).backend, minilm.trace(TEXT)
+    for token in ("cat", "sat"):
+        row = table[backend.token_to_id(token)]
+        cosines = table @ row / np.linalg.norm(table, axis=1) / np.linalg.norm(row)
+        nearest = np.argsort(-cosines)[1:8]  # without itself
+        names, found = zip(*minilm.neighbours(read, read.tokens.text.index(token), 7), strict=True)
+        assert names == tuple(map(backend.id_to_token, nearest.tolist()))
+        np.testing.assert_allclose(found, cosines[nearest], atol=1e-5)
+
+
+def test_neither_a_token_itself_nor_an_unused_piece_is_among_its_neighbours():
+    backend, encoder = wordpiece(), shaken(Encoder(tiny_config(vocabulary=28, positions=30)))
+    backend.add_tokens(["[unused0]", "[unused93]"])
+    cat = backend.token_to_id("cat")
+    with torch.no_grad():
+        table = encoder.embeddings.token.weight
+        table[26:] = 2 * table[cat] + 0.01 * table[:2]
+    model = scratch_model(encoder, backend=backend)
+    others = set(WORD_PIECES) - {"cat"}
+    found = [name for name, _ in model.neighbours(model.trace("the cat"), 2, len(others))]
+    assert set(found) == others
+    assert [name for name, _ in model.neighbours(model.trace("the cat"), 2, 3)] == found[:3]
 
 
 # Many readers at once
@@ -415,6 +460,26 @@ def test_a_hub_model_that_is_on_this_machine_is_loaded_without_asking(tmp_path, 
     assert len(model.trace("the cat").layers) == 2
 
 
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda folder: (folder / "config.json").write_text("{"), "The folder “BERT base” holds no model"),
+        (lambda folder: edit_config(folder, hidden_size=24), "The model “BERT base” cannot be read"),
+        (lambda folder: edit_config(folder, num_hidden_layers=3), "The model “BERT base” is incomplete"),
+        (lambda folder: save_tiny(folder, vocab_size=20), "The tokenizer of “BERT base” knows more pieces"),
+    ],
+    ids=["config", "weights", "incomplete", "tokenizer"],
+)
+def test_a_hub_model_that_cannot_be_read_is_called_by_its_label(tmp_path, monkeypatch, spoil, said):
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    home = tmp_path / "models--google-bert--bert-base-uncased"
+    spoil(save_tiny(home / "snapshots" / "86b5e0"))
+    (home / "refs").mkdir()
+    (home / "refs" / "main").write_text("86b5e0")
+    with pytest.raises(ModelError, match=said):
+        load("bert-base-uncased", download=False)
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_card_of_a_pretrained_model_is_its_configuration(tmp_path, family):
     card = load(str(save_tiny(tmp_path / "tiny", family))).card
@@ -423,14 +488,33 @@ def test_the_card_of_a_pretrained_model_is_its_configuration(tmp_path, family):
     assert card.tokenizer == type(tiny_tokenizer(family).model).__name__
 
 
-def test_an_encoder_has_its_weights_even_while_another_thread_loads_a_pretrained_model():
-    expected = load("scratch-untrained").trace("A cat.").layers[-1].hidden
+def test_models_that_are_loaded_at_once_have_their_prediction_heads(tmp_path, monkeypatch):
+    with_head(tmp_path, "bert")
+    expected, build = guesses_of(tmp_path), transformers.BertModel.__init__
+    begun, both = threading.Event(), threading.Event()
+
+    def building(network, *arguments, **choices):
+        # Here transformers ties no weights, in no thread, until it puts back what it has found as it began.
+        build(network, *arguments, **choices)
+        if begun.is_set():
+            both.set()
+            one.result()
+        begun.set()
+        both.wait(1)  # in vain: who loads has it alone
+
+    monkeypatch.setattr(transformers.BertModel, "__init__", building)
+    monkeypatch.setattr(transformers.PreTrainedModel, "tie_weights", transformers.PreTrainedModel.tie_weights)
     with ThreadPoolExecutor(2) as pool:
-        for _ in range(5):
-            loading = pool.submit(load, "minilm")
-            found = pool.submit(load, "scratch-untrained").result().trace("A cat.").layers[-1].hidden
-            loading.result()
-            np.testing.assert_array_equal(found, expected)
+        one = pool.submit(guesses_of, tmp_path)
+        begun.wait(60)
+        other = pool.submit(guesses_of, tmp_path)
+    assert one.result() == other.result() == guesses_of(tmp_path) == expected
+    assert expected
+
+
+def guesses_of(folder):
+    model = load(str(folder))
+    return model.guesses(model.trace("the cat [MASK] on the mat ."))
 
 
 def test_a_short_reading_leaves_no_tensor_for_the_garbage_collector_to_visit(minilm, scratch):

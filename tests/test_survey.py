@@ -2,15 +2,16 @@
 
 import json
 import os
+import shutil
 import threading
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 
 from encoder import survey
-from encoder.catalogue import catalogue
+from encoder.catalogue import WEIGHTS, Entry, catalogue
 from encoder.edits import words
 from encoder.heads import MEASURES, measured, repeats, roles
 from encoder.maps import hidden_states
@@ -163,6 +164,44 @@ def test_the_folders_not_used_for_longest_go(few, tiny, tmp_path):
     left = {path.name for path in home.iterdir()}
     assert left == {fingerprint(ENTRY), *(f"old{number:02d}" for number in range(5, 12))}
     assert len(left) == survey.FOLDERS
+
+
+def folder_entry(tmp_path):
+    return Entry("model", "model", "", folder=tmp_path / "model")
+
+
+def test_replaced_files_are_another_survey_of_another_model(few, tiny, tmp_path):
+    home, entry = tmp_path / "surveys", folder_entry(tmp_path)
+    try:
+        before = survey.start(entry, lambda: tiny, home)
+        before.join(60)
+        assert survey.running(folder_entry(tmp_path)) is before
+        other = Counting(load(str(save_tiny(tmp_path / "model", num_hidden_layers=1))))
+        replaced = folder_entry(tmp_path)
+        assert survey.running(replaced) is None
+        after = survey.start(replaced, lambda: other, home)
+        after.join(60)
+        assert (len(before.survey.silent), len(after.survey.silent)) == (2, 1)
+        assert list(survey._surveys.values()) == [after], "the old one is let go of"
+    finally:
+        survey._surveys.clear()
+
+
+def test_an_old_model_is_never_kept_under_the_name_of_new_files(few, tiny, tmp_path):
+    entry = folder_entry(tmp_path)
+    assert entry.version
+    save_tiny(tmp_path / "model", num_hidden_layers=1)
+    job = surveyed(tiny, tmp_path / "surveys", entry)
+    assert "were replaced" in job.error
+    assert not (tmp_path / "surveys").exists()
+
+
+def test_a_sealed_model_is_named_by_its_seal_whatever_lies_there_now(tmp_path):
+    sealed = catalogue()["scratch"]
+    copy = replace(sealed, folder=shutil.copytree(sealed.folder, tmp_path / "copy"))
+    assert fingerprint(copy) == fingerprint(sealed) == fingerprint(replace(sealed, sha256=None))
+    (copy.folder / WEIGHTS).write_bytes(b"of a later version")
+    assert fingerprint(copy) == fingerprint(sealed)
 
 
 @pytest.mark.parametrize("wrong", ["no JSON", "[]", "{}", '{"kind": [1]}', '{"kind": "text"}', '{"kind": ["..."]}'])

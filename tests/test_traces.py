@@ -1,17 +1,20 @@
 """Loading and reading for everybody in the room: what is kept, and what is left as it was."""
 
 import gc
+import weakref
 
 import numpy as np
 import pytest
 import torch
 
 from encoder import devices
+from encoder.catalogue import catalogue
 from encoder.errors import ModelError
 from encoder.maps import Places
 from encoder.models import Model
 from pages.shared import traces
-from tests.app import explored, fine, open_page
+from tests.app import explored, fine, half, html, open_page, said
+from tests.tiny import save_tiny
 
 
 @pytest.fixture
@@ -62,3 +65,53 @@ def test_small_products_are_computed_in_the_calling_thread_and_large_ones_in_all
         assert torch.get_num_threads() == 3
     finally:
         torch.set_num_threads(before)
+
+
+@pytest.fixture
+def mine(tmp_path, monkeypatch):
+    """A teacher's own model, for the test to replace."""
+    monkeypatch.setenv("ENCODER_LENS_MODELS", str(tmp_path))
+    yield save_tiny(tmp_path / "mine")
+    traces._models.clear()
+    traces._readings.clear()
+
+
+def test_files_that_were_replaced_are_what_every_picture_is_drawn_from(mine):
+    app = open_page("attention", a="mine")
+    assert "2 layers · 3 heads · width 12" in html(app)
+    save_tiny(mine, num_hidden_layers=1, num_attention_heads=2)
+    app.run()
+    assert fine(app)
+    assert "1 layer · 2 heads · width 12" in html(app)
+    assert explored(app)["models"]["a"]["heads"] == 2
+
+
+def test_a_model_whose_files_were_replaced_is_let_go_of_and_no_other(mine):
+    before, beside = (traces.load(catalogue()[name], "cpu") for name in ("mine", "scratch-untrained"))
+    assert traces.load(catalogue()["mine"], "cpu") is before
+    old, store = weakref.ref(before), traces._models()
+    save_tiny(mine, num_hidden_layers=1)
+    after = traces.load(catalogue()["mine"], "cpu")
+    assert after.card.layers == 1
+    del before
+    assert old() is None
+    assert traces.load(catalogue()["scratch-untrained"], "cpu") is beside
+    assert store.used == 4 * (after.card.parameters + beside.card.parameters)
+
+
+def test_files_that_are_replaced_while_they_are_read_are_told_and_read_again(mine, monkeypatch):
+    load = traces._load
+
+    def interrupted(entry, where):
+        if entry.name == "mine":
+            save_tiny(mine, num_hidden_layers=1)
+            monkeypatch.setattr(traces, "_load", load)
+        return load(entry, where)
+
+    monkeypatch.setattr(traces, "_load", interrupted)
+    app = open_page("attention", a="mine")
+    assert fine(app)
+    assert "“mine” were replaced while they were read; try again" in said(half(app, "a")).replace("\\", "")
+    app.run()
+    assert "1 layer · 3 heads · width 12" in html(app)
+    assert not half(app, "a").warning

@@ -9,7 +9,7 @@ import numpy as np
 import streamlit as st
 
 from encoder import maps, packing, steps
-from encoder.catalogue import Entry
+from encoder.catalogue import Entry, Version
 from encoder.changes import Ablation, Changes
 from encoder.edits import Edit, Pairs, edited
 from encoder.maps import Places, Space
@@ -35,9 +35,20 @@ NO_EDIT = Edit()
 READING = threading.BoundedSemaphore(2)  # readings at once: thirty long ones would take 13 GB and be no faster
 
 
+class Models(Store["Model"]):
+    """Models, by the version of their files and the device."""
+
+    def let_go_of_others(self, version: Version) -> None:
+        """Forget the other versions of a model."""
+        with self._lock:
+            for key in list(self._kept):
+                if isinstance(key, tuple) and key[0][0] == version[0] and key[0] != version:
+                    self.used -= self._size(self._kept.pop(key))
+
+
 @st.cache_resource(show_spinner=False)
-def _models() -> "Store[Model]":
-    return Store(MODEL_BYTES, lambda model: 4 * model.card.parameters)
+def _models() -> Models:
+    return Models(MODEL_BYTES, lambda model: 4 * model.card.parameters)
 
 
 @st.cache_resource(show_spinner=False)
@@ -63,7 +74,7 @@ def device() -> str:
 
 
 def is_loaded(side: Side) -> bool:
-    return _models().peek((entry(side).name, device())) is not None
+    return _models().peek((entry(side).version, device())) is not None
 
 
 def model(side: Side) -> "Model":
@@ -72,8 +83,16 @@ def model(side: Side) -> "Model":
 
 
 def load(entry: Entry, where: str) -> "Model":
-    """A model on a device. Raises ModelError."""
-    return _models().get((entry.name, where), lambda: _load(entry, where))
+    """A model on a device, as its files were when the entry first looked at them. Raises ModelError."""
+    models = _models()
+
+    def read() -> "Model":
+        found = _load(entry, where)
+        entry.check_unchanged()
+        models.let_go_of_others(entry.version)
+        return found
+
+    return models.get((entry.version, where), read)
 
 
 def trace(side: Side) -> Trace:
@@ -85,7 +104,7 @@ def trace(side: Side) -> Trace:
 def of(side: Side, text: str) -> Trace:
     """What the side's model makes of another text. Raises ModelError."""
     chosen, asked = entry(side), (device(), text, None, state.get("limit"))
-    return once(Trace, (chosen.name, *asked), lambda: _read(chosen, *asked))
+    return once(Trace, (chosen.version, *asked), lambda: _read(chosen, *asked))
 
 
 def shown(side: Side) -> Trace:
@@ -197,10 +216,10 @@ def once(kind: type[Kind], key: Hashable, make: Callable[[], Kind]) -> Kind:
     return value
 
 
-def _question(side: Side) -> tuple[str, str, str, str | None, int]:
+def _question(side: Side) -> tuple[Version, str, str, str | None, int]:
     """Everything that a trace depends on: model, device, text, second sentence, most tokens."""
     pair = state.get("pair")
-    return entry(side).name, device(), state.get("text"), pair if pair.strip() else None, state.get("limit")
+    return entry(side).version, device(), state.get("text"), pair if pair.strip() else None, state.get("limit")
 
 
 def _wishes() -> tuple[bool, bool]:
