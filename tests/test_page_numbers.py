@@ -193,12 +193,11 @@ def test_a_neurons_sentences_are_those_where_it_is_most_active_and_its_tokens_ar
         expected = [
             (f"{value:.2f}", escape(text[:start]), escape(text[start:end]), escape(text[end:]))
             for value, text, start, end in sorted(found, reverse=True)[:10]
-            if value > 0.01  # the others are all as good as 0
+            if value >= 0.005  # of the others 0.00 would be shown
         ]
         shown = re.findall("<b>(.*?)</b><span>(.*?)<mark>(.*?)</mark>(.*?)</span>", html(half(app, side)))
         assert len(expected) > 3
-        assert shown[: len(expected)] == expected
-        assert len(shown) == 10
+        assert shown == expected
 
 
 def test_the_neurons_that_go_with_one_are_those_of_the_highest_correlation():

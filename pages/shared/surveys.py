@@ -20,6 +20,7 @@ from pages.shared.state import Side
 
 PARTNERS = 3  # neurons of the other model that are named
 CLOSE = 0.4  # r from which two neurons are said to go together
+SHOWN = 0.005  # an activation that is more than 0.00
 FEWEST = 3  # words for each channel: with fewer, CKA finds likeness where there is none
 
 
@@ -93,12 +94,14 @@ def partners(one: Survey, other: Survey, layer: int, neuron: int) -> list[tuple[
 
 def sentences_of(found: Survey, layer: int, neuron: int, side: Side) -> str:
     """The sentences in which a neuron is most active, the tokens it is active at marked, as HTML."""
-    rows = []
+    rows = []  # the most active first
     for value, (number, start, end) in zip(found.top[layer, neuron], found.where[layer, neuron].tolist(), strict=True):
+        if value < SHOWN:
+            break
         text, kind = corpus()[number].text, corpus()[number].kind
         said = f"{escape(text[:start])}<mark>{escape(text[start:end])}</mark>{escape(text[end:])}"
         rows.append(f'<div class="row" title="{escape(kind)}"><b>{value:.2f}</b><span>{said}</span></div>')
-    return f'<div class="found {side}">{"".join(rows)}</div>'
+    return f'<div class="found {side}">{"".join(rows) or "It is active in none of them."}</div>'
 
 
 def elsewhere(side: Side, found: Sequence[tuple[str, Span]]) -> tuple[list[int], Array]:
