@@ -182,9 +182,10 @@ def test_replaced_files_are_another_survey_of_another_model(few, tiny, tmp_path)
         after = survey.start(replaced, lambda: other, home)
         after.join(60)
         assert (len(before.survey.silent), len(after.survey.silent)) == (2, 1)
-        assert list(survey._surveys.values()) == [after], "the old one is let go of"
+        assert survey.running(replaced) is after
+        assert before not in survey._surveys.values(), "the old one is let go of"
     finally:
-        survey._surveys.clear()
+        survey._surveys.pop(entry.name, None)
 
 
 def test_an_old_model_is_never_kept_under_the_name_of_new_files(few, tiny, tmp_path):
