@@ -112,9 +112,10 @@ def _pretrain_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("texts", nargs="+", help="text files, folders of them, or data sets of the Hugging Face Hub")
     parser.add_argument("--held-out", nargs="*", default=[], help="texts to evaluate with")
     parser.add_argument("--out", type=Path, required=True, help="folder of the run; one that is there goes on")
-    parser.add_argument("--start", type=Path, help="folder of a finished model whose weights to begin with")
-    parser.add_argument("--layers", type=int, help="more than --start has are put on top, fewer are its lower ones")
-    for name in (*(name for name in SIZES if name != "layers"), "steps", "batch", "length", "predictable", "seed"):
+    parser.add_argument(
+        "--start", type=Path, help="a finished model to begin with; of its sizes only --layers may differ"
+    )
+    for name in (*SIZES, "steps", "batch", "length", "predictable", "seed"):
         parser.add_argument(f"--{name.replace('_', '-')}", type=int)
     for name in ("learning_rate", "warm_up", "weight_decay", "clip", "mask_rate", "last_mask_rate"):
         parser.add_argument(f"--{name.replace('_', '-')}", type=float)

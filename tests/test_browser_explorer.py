@@ -782,11 +782,7 @@ def test_two_tabs_with_different_texts_do_not_mix(visitor, minilm):
 
 
 def test_an_answer_that_a_newer_one_has_overtaken_is_dropped(visitor, browser, tmp_path, minilm):
-    page = explore(visitor(), TEXT, show="b")
-    shutil.copy(save(page, "HTML, works offline"), tmp_path / "attention.html")
-    copy = browser.new_page()
-    copy.goto((tmp_path / "attention.html").as_uri())
-    drawn(copy)
+    copy = copied(explore(visitor(), TEXT, show="b"), browser, tmp_path)
     answers = [list(message([pack("b", minilm.trace(text), 0)], {**CHOICE, "turn": 2})) for text in (SHORT, PAIR)]
     for last in (SHORT, PAIR):
         copy.evaluate(
@@ -802,11 +798,7 @@ def test_an_answer_that_a_newer_one_has_overtaken_is_dropped(visitor, browser, t
 
 
 def test_a_token_picked_while_another_text_is_on_its_way_is_not_picked_in_that(visitor, browser, tmp_path, minilm):
-    page = explore(visitor(), TEXT, show="b")
-    shutil.copy(save(page, "HTML, works offline"), tmp_path / "attention.html")
-    copy = browser.new_page()
-    copy.goto((tmp_path / "attention.html").as_uri())
-    drawn(copy)
+    copy = copied(explore(visitor(), TEXT, show="b"), browser, tmp_path)
     first, second = (list(message([pack("b", minilm.trace(text), 0)], {**CHOICE, "turn": 2})) for text in (SHORT, TEXT))
     copy.evaluate("bytes => (window.own = start(document.getElementById('here'))).show(Uint8Array.from(bytes))", first)
     token = copy.locator(".explorer").last.locator(".token")
@@ -825,7 +817,7 @@ def test_a_token_picked_while_another_text_is_on_its_way_is_not_picked_in_that(v
 
 def test_the_csv_names_the_models_heads_and_tokens_of_every_weight(visitor, scratch, minilm):
     page = explore(visitor(), 'Say "yes, no".', **APART)
-    rows = list(csv.DictReader(io.StringIO(save(page, "CSV").read_text("utf-8-sig"), newline="")))
+    rows = csv_of(page)
     for side, model in (("a", scratch), ("b", minilm)):
         trace = model.trace('Say "yes, no".')
         layer, head = PLACES[side]
@@ -842,7 +834,7 @@ def test_the_csv_names_the_models_heads_and_tokens_of_every_weight(visitor, scra
 
 def test_what_top_share_leaves_out_is_told_as_that_and_not_as_zero(visitor, minilm):
     page = explore(visitor(), TEXT, **APART, top=50, pins=1, pins_b=1)
-    rows = list(csv.DictReader(io.StringIO(save(page, "CSV").read_text("utf-8-sig"), newline="")))
+    rows = csv_of(page)
     assert {row["lens"] for row in rows} == {"attention, top 50 %"}
     attention = minilm.trace(TEXT).layers[4].attention[10]
     cells = {(int(row["from"]) - 1, int(row["to"]) - 1): row for row in rows if row["model"] == "MiniLM"}
@@ -860,7 +852,7 @@ def test_what_top_share_leaves_out_is_told_as_that_and_not_as_zero(visitor, mini
 
 def test_the_csv_of_left_minus_right_names_the_two_heads_that_it_is_made_of(visitor):
     page = explore(visitor(), TEXT, **APART, minus=1, layout="lines", more="2.4", renorm=1, hide=1)
-    rows = list(csv.DictReader(io.StringIO(save(page, "CSV").read_text("utf-8-sig"), newline="")))
+    rows = csv_of(page)
     said = {tuple(row[name] for name in ("model", "layer", "head", "lens")) for row in rows}
     assert said == {("From scratch − MiniLM", "2 − 5", "3 − 11", "attention, renormalised")}
 
@@ -1010,6 +1002,20 @@ def save(page, kind):
     return download.value.path()
 
 
+def csv_of(page):
+    """The rows of the CSV, by the names of their columns."""
+    return list(csv.DictReader(io.StringIO(save(page, "CSV").read_text("utf-8-sig"), newline="")))
+
+
+def copied(page, browser, folder):
+    """The explorer as a file, opened in a page of its own."""
+    shutil.copy(save(page, "HTML, works offline"), folder / "attention.html")
+    copy = browser.new_page()
+    copy.goto((folder / "attention.html").as_uri())
+    drawn(copy)
+    return copy
+
+
 def hover(page, side, x, y):
     explorer(page, side).locator("canvas.large").hover(position={"x": x, "y": y})
 
@@ -1144,7 +1150,7 @@ def told(trace):
 def numbers(page):
     """What a CSV holds: for each model its tokens from and to, and the [from, to] weights shown."""
     found = {}
-    for row in csv.DictReader(io.StringIO(save(page, "CSV").read_text("utf-8-sig"), newline="")):
+    for row in csv_of(page):
         rows, columns, values = found.setdefault(row["model"], ({}, {}, []))
         rows[int(row["from"])], columns[int(row["to"])] = row["from token"], row["to token"]
         values.append(float(row["weight"] or 0))  # nothing where Top share leaves it out
