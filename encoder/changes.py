@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from encoder.edits import Pairs
-from encoder.measures import cosine, entropy, turn
+from encoder.measures import cosine, turn
 from encoder.trace import Array, Trace
 
 
@@ -68,16 +68,6 @@ def sentence_similarity(before: Trace, after: Trace) -> float:
     """The cosine of two sentences, each the mean of what the model hands on (Reimers & Gurevych 2019, mean pooling)."""
     means = np.stack([before.output.mean(0), after.output.mean(0)])
     return float(cosine(means)[0, 1])
-
-
-def spread(read: Trace) -> Array:
-    """[layer] how evenly attention is spread, mean over heads: 0 for one token only, 1 for all tokens alike."""
-    return np.array([entropy(layer.attention, normalized=True).mean() for layer in read.layers])
-
-
-def lengths(read: Trace) -> Array:
-    """[layer] the mean length of hidden states."""
-    return np.array([np.linalg.norm(layer.hidden, axis=-1).mean() for layer in read.layers])
 
 
 def apart(before: Trace, after: Trace) -> float:

@@ -27,6 +27,7 @@ FAMILY = "encoder-lens"  # what config.json calls the model's type, where transf
 # The most that a file may bring: BERT large's sizes, and a header of some times what they need.
 BROUGHT = {"vocabulary": 30_522, "width": 1_024, "layers": 24, "heads": 16, "ffn_width": 4_096, "positions": 512}
 HEADER = 2**23  # bytes
+PLACES = 3  # that two empty sentences take: [CLS], [SEP], [SEP]
 TRIED = 64  # tokens that a brought model reads before it is kept
 
 
@@ -171,9 +172,12 @@ def _encoder_config(folder: Path) -> EncoderConfig:
         settings = {name: given[name] for name in KINDS if name in given}
         if not all(_may_be(KINDS[name], value) and _is_bounded(name, value) for name, value in settings.items()):
             raise ValueError
-        return EncoderConfig(**settings)
+        config = EncoderConfig(**settings)
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise ModelError(f"The config.json in “{folder.name}” is missing, or describes no encoder.") from error
+    if config.positions < PLACES or config.segments == 1:
+        raise ModelError(f"The encoder in “{folder.name}” is too small for two sentences.")
+    return config
 
 
 def _may_be(kind: Any, value: Any) -> bool:

@@ -48,7 +48,8 @@ def threads(multiplications: int) -> Iterator[None]:
 
     Waking the others takes longer than their share of the work, and thirty learners keep all cores busy anyway.
     """
-    torch.set_num_threads(1 if multiplications < ALONE else THREADS)  # of this thread only
+    # Of this thread; one that first computes meanwhile begins with as many.
+    torch.set_num_threads(1 if multiplications < ALONE else THREADS)
     try:
         yield
     finally:

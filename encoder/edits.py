@@ -5,6 +5,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -70,6 +71,7 @@ def covered(tokens: Tokens, spans: Sequence[Span]) -> Array:
     return np.array(found, dtype=bool).reshape(len(spans), len(tokens))
 
 
+@lru_cache(16)  # both columns ask in every turn
 def edited(text: str, edit: Edit) -> Edited:
     """The text with some words changed, or all in another order; what stands between them stays where it is.
 

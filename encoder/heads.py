@@ -73,7 +73,8 @@ def _rows(tokens: Tokens) -> Array:
     but_one = 1 - 1 / len(tokens)
     names = _names(tokens)
     repeated = np.mean([names.count(name) > 1 for name in names])
-    return np.array([but_one, but_one, 1, 1, 1, repeated])
+    part = {"previous": but_one, "next": but_one, "same": repeated}
+    return np.array([part.get(name, 1.0) for name in SHARES])
 
 
 def _names(tokens: Tokens) -> list[str]:
@@ -135,11 +136,11 @@ MEASURES: dict[str, HeadMeasure] = {
         lambda attention, tokens: measures.entropy(attention, normalized=True),
     ),
     "distance": HeadMeasure(
-        "Distance", "How far away the tokens are that a head reads, on average, counted in tokens.",
+        "Reach", "How far away the tokens are that a head reads, on average, counted in tokens.",
         lambda attention, tokens: measures.distance(attention),
     ),
 }  # fmt: skip
-# Those that are a part of all weight and make a role, in the order of `_rows`.
+# Those that are a part of all weight and make a role.
 SHARES = ("previous", "next", "self", "special", "punctuation", "same")
 
 # A role in words, for whoever looks at one head.

@@ -179,10 +179,12 @@ class Lesson:
         if training.step < config.steps and not self._moment().exists():
             self._look(last=True)
         self._keep(self._folder / MODEL)
+        if training.step == config.steps:  # whatever was wished in the last of them
+            return "done"
         if wish.heard == "pause":
             (self._folder / LOSSES).write_text(json.dumps(losses))
             training.save(self._folder / "checkpoints")
-        return {"pause": "paused", "stop": "stopped"}.get(wish.heard, "done")
+        return {"pause": "paused", "stop": "stopped"}[wish.heard]
 
     def _untold(self) -> list[float]:
         """Losses from before a pause that no point of the curve holds yet."""

@@ -35,7 +35,11 @@ def places(trace: Trace, space: Space) -> Places:
     states = hidden_states(trace)
     if space == "tsne":
         return Places(read_only(np.stack(tsne(states))), ("t-SNE 1", "t-SNE 2"))
-    dimensions = 2 if space == "2d" else 3
+    return by_pca(states, 2 if space == "2d" else 3)
+
+
+def by_pca(states: Sequence[Array], dimensions: int) -> Places:
+    """Every [token, model] array on the same principal axes, which say how much of the variance they hold."""
     at, variance = pca(states, dimensions)
     axes = tuple(f"axis {number + 1} ({share:.0%} of variance)" for number, share in enumerate(variance))
     return Places(read_only(np.stack(at)), axes)

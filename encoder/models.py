@@ -87,8 +87,8 @@ class Model:
     def trace(self, text: str, pair: str | None = None, limit: int = DEFAULT_LIMIT) -> Trace:
         """Read a text, or a pair of texts, and return everything computed on the way.
 
-        At most `limit` tokens are read, and never more than the model has positions; how many were
-        left out is in `trace.tokens.left_out`. Where an accelerator runs out of memory the CPU does the
+        At most `limit` tokens are read (special ones always), and never more than the model has positions;
+        how many were left out is in `trace.tokens.left_out`. Where an accelerator runs out of memory the CPU does the
         work instead; `trace.device` is where it was really done.
         """
         ids, tokens = self._tokenizer.encode(text, pair, min(limit, self.positions))
@@ -121,7 +121,7 @@ class Model:
         ids, tokens = self._tokenizer.encode(text, pair, min(limit, self.positions))
         as_it_is, off = each_head_off(encoder, torch.tensor([ids]), torch.tensor(tokens.segment[None]))
         change = 1 - torch.cosine_similarity(as_it_is, off, -1).mean(-1)  # [layer, head]
-        places = [place for place, token in enumerate(tokens.text) if token == self._tokenizer.mask]
+        places = self.hidden_places(tokens)
         if self._head is None or not places:
             return Ablation(_closed(change), None)
         before = self._head.logits(as_it_is[places[:1]])  # [1, choice]
@@ -134,7 +134,7 @@ class Model:
 
         The first [MASK] that both have, by which token is which; None where there is none, or no prediction head.
         """
-        hidden = set(self.hidden_places(before)), set(self.hidden_places(after))
+        hidden = set(self.hidden_places(before.tokens)), set(self.hidden_places(after.tokens))
         both = [(one, other) for one, other in zip(*pairs, strict=True) if one in hidden[0] and other in hidden[1]]
         if self._head is None or not both:
             return None
@@ -165,9 +165,9 @@ class Model:
         meant = [(name, cosine) for name, cosine in named if name and cosine > -1 and not UNUSED.fullmatch(name)]
         return tuple(meant[:count])
 
-    def hidden_places(self, trace: Trace) -> list[int]:
-        """Where a reading has [MASK], or what this model calls it."""
-        return [place for place, token in enumerate(trace.tokens.text) if token == self._tokenizer.mask]
+    def hidden_places(self, tokens: Tokens) -> list[int]:
+        """Where a reading's tokens are [MASK], or what this model calls it."""
+        return [place for place, token in enumerate(tokens.text) if token == self._tokenizer.mask]
 
     @torch.inference_mode()
     def guesses(self, trace: Trace, count: int = 5, after: int | None = None) -> tuple[Guess, ...]:
@@ -175,7 +175,7 @@ class Model:
 
         after: so many layers, as if the others were not there (nostalgebraist 2020, "the logit lens"); all by default.
         """
-        places = self.hidden_places(trace)
+        places = self.hidden_places(trace.tokens)
         if self._head is None or not places:
             return ()
         after = after or len(trace.layers)

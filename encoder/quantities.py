@@ -85,7 +85,7 @@ QUANTITIES: dict[str, Quantity] = {
         "token", "1 − cosine", _change,
     ),
     "departure": Quantity(
-        "Distance from the start", "How far each token has turned from its embedding: 1 − cosine.",
+        "Turn from the start", "How far each token has turned from its embedding: 1 − cosine.",
         "token", "1 − cosine", _departure,
     ),
     "alike": Quantity(

@@ -225,7 +225,7 @@ def _feed_forward(layer: LayerTrace, weights: LayerWeights, place: Place) -> Ite
         "activation", TITLES["activation"],
         r"n = \max(0, z)" if relu else r"n = \mathrm{GELU}(z) = z\,\Phi(z)",
         "Each neuron is bent by itself: what is negative becomes 0." if relu
-        else "Each neuron is bent by itself: what is very negative becomes 0, what is positive stays almost as it is.",
+        else "Each neuron is bent by itself: far below 0 it becomes 0, far above it stays, in between it shrinks.",
         f"{len(after):,} neurons", bend=Bend(weights.activation, before, after, neuron),
         facts=((f"neuron {neuron + 1}, before", float(before[neuron])), ("after", float(after[neuron]))),
         difference=_apart(after, layer.neurons[place.query]),

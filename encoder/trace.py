@@ -96,7 +96,10 @@ class LayerTrace:
 
     @property
     def scores(self) -> Array:
-        """[head, query, key] scaled scores before the softmax, derived: storing them would double the trace."""
+        """[head, query, key] scaled scores before the softmax, derived: storing them would double the trace.
+
+        Of a reading by whole words they are those of averaged queries and keys, not what its attention was made of.
+        """
         return (self.query @ self.key.swapaxes(-1, -2)) * np.float32(self.scale)
 
 

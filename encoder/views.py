@@ -13,7 +13,8 @@ from encoder.trace import EMBEDDING_AXES, LAYER_AXES, OUTPUT_AXES, Array, Axes, 
 def whole_words(trace: Trace) -> Trace:
     """Word pieces joined to words: columns of attention are summed, rows and vectors averaged (Clark et al. 2019, §2).
 
-    Lengths of values are averaged too. Special tokens stay by themselves. Rows of attention still sum to 1.
+    Lengths of values are averaged too. Special tokens stay by themselves. Rows of attention still sum to 1; they are
+    not the softmax of the scores that follow from averaged queries and keys.
     """
     tokens = trace.tokens
     group = _groups(tokens)

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -20,6 +21,7 @@ from encoder.lesson import MODEL, LessonConfig, moment_folder, write_orders
 
 State = Literal["waiting", "starting", "running", "paused", "done", "stopped", "failed"]
 AT_WORK: tuple[State, ...] = ("starting", "running")
+OVER: tuple[State, ...] = ("done", "stopped", "failed")
 AWAY = 12.0  # seconds without its page until a lesson ends: a phone that changes its network comes back sooner
 KEEP = 3_600.0  # seconds that what was learned is kept for a page that is gone
 PATIENCE = 10.0  # seconds that a lesson told to stop has for keeping what it has learned; then it is killed
@@ -52,7 +54,7 @@ class Run:
 
     @property
     def over(self) -> bool:
-        return self.state in ("done", "stopped", "failed")
+        return self.state in OVER
 
     @property
     def under_way(self) -> bool:
@@ -122,6 +124,8 @@ class Run:
 
     def _break_off(self, why: str) -> None:
         """The work ended without a word: it was killed because it did not stop, or by whatever `why` says."""
+        if self.over:  # it had said how it ended
+            return
         if self.wish == "stop":
             self._rest("stopped")
         else:
@@ -136,7 +140,8 @@ class Run:
                 process.stdin.write(wish + "\n")
                 process.stdin.flush()
             except (OSError, ValueError):
-                pass
+                with suppress(OSError):  # what could not be told would be told, and fail, once more at the end
+                    process.stdin.close()
             if wish == "stop":
                 patience = threading.Timer(PATIENCE, process.kill)
                 patience.daemon = True

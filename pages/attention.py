@@ -7,8 +7,8 @@ from encoder.figures import attention as figures
 from encoder.figures import heads as figures_of_heads
 from encoder.figures.heads import Roles
 from encoder.trace import Array
-from pages.shared import bertviz, explorer, prose, state, surveys, tables
-from pages.shared.columns import Column, columns, segments, switch
+from pages.shared import bertviz, explorer, prose, state, surveys, tables, traces
+from pages.shared.columns import Column, as_read, columns, segments, switch
 
 VIEWS = {
     "all": "All heads",
@@ -23,7 +23,7 @@ VIEWS = {
 BASES = {"text": "This text", "corpus": "Example sentences"}
 TOO_LONG = (
     "Heat maps hold {most} tokens, and this text has {tokens}. “All heads” shows longer ones; "
-    "a smaller limit in the sidebar shortens this one."
+    "a smaller number under “Longest text” in the sidebar shortens this one."
 )
 
 
@@ -52,7 +52,7 @@ def roles(column: Column) -> None:
         st.caption(f"What each head does most often in the {found.sentences} example sentences.")
         show_roles(column, *found.usual_roles(), dict(zip(heads.MEASURES, found.measures, strict=True)))
     else:
-        measured = heads.measured(column.read)
+        measured = traces.measured(column.side)
         st.caption("What each head does in this text. In another text it may do something else.")
         show_roles(column, heads.roles(column.read, measured), None, measured)
 
@@ -98,6 +98,8 @@ if view == "all":
 elif view in PICTURES:
     if view == "roles":
         segments("basis", "What it holds for", BASES)
+    if view == "three" or (view == "roles" and state.get("basis") == "text"):
+        as_read()
     for column in columns():
         with column:
             PICTURES[view](column)

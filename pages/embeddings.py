@@ -13,7 +13,7 @@ from encoder.maps import hidden_states
 from encoder.measures import cosine
 from encoder.trace import Array
 from pages.shared import choices, prose, state, surveys, tables, traces
-from pages.shared.columns import Column, columns, draw, segments, switch
+from pages.shared.columns import Column, as_read, columns, draw, segments, switch
 
 VIEWS = {
     "sum": "The sum",
@@ -77,7 +77,7 @@ def elsewhere() -> None:
     with st.container(horizontal=True, vertical_alignment="top"):
         state.mirror(st.text_input, "word", "Word", max_chars=choices.LONGEST_WORD, width=160)
         state.mirror(st.text_area, "elsewhere", "Sentences with this word, one a line", height=120)
-    lines = [line.strip() for line in state.get("elsewhere").splitlines() if line.strip()]
+    lines = [line.strip() for line in traces.text("elsewhere").splitlines() if line.strip()]
     having = [(line, span) for line in lines if (span := find(line, state.get("word")))]
     found = having[:MOST_SENTENCES]
     if len(found) < 2:
@@ -91,7 +91,7 @@ def elsewhere() -> None:
         with column:
             numbers, states = surveys.elsewhere(column.side, found)
             if len(numbers) < 2:
-                st.info("The word lies beyond the tokens that are read: a larger limit is in the sidebar.")
+                st.info("The word lies beyond the tokens that are read: “Longest text” in the sidebar sets how many.")
                 continue
             if len(numbers) < len(found):
                 st.caption("Sentences that were cut off before the word are left out.")
@@ -151,6 +151,8 @@ if view == "elsewhere":
 elif view == "corpus":
     corpus()
 else:
+    if view == "nearest":
+        as_read()
     for column in columns():
         with column:
             PICTURES[view](column)

@@ -22,7 +22,7 @@ def this_text(column: Column, before: bool) -> None:
     with right:
         neuron = column.neuron(number)
         column.show(figures.strongest_tokens(layer.neurons, neuron, tokens, colour), "strongest tokens of a neuron")
-    st.caption(f"Silent neurons, the mean of each layer. {QUANTITIES['silent'].meaning}")
+    st.caption(f"Silent neurons in each layer. {QUANTITIES['silent'].meaning}")
     shares = silent(column.read, state.get("words"), state.get("hide")).mean(1).tolist()
     column.show(figures.silent_bars(shares, colour, number), "share of silent neurons in each layer")
 
@@ -42,8 +42,8 @@ def example_sentences(column: Column, other: Column | None) -> None:
             for layer, theirs_neuron, r in surveys.partners(found, theirs, number, neuron)
             if r >= surveys.CLOSE
         ]
-        alike = "; ".join(close) or "no neuron closely"
-        st.caption(f"On and off with it in {prose.plain(other.read.model.name)}, by every fourth word: {alike}.")
+        name, alike = prose.plain(other.read.model.name), "; ".join(close) or "none"
+        st.caption(f"Neurons of {name} that are active at the same words (every fourth word is compared): {alike}.")
     st.caption("Silent neurons: the share of activations that say (almost) nothing, in each layer.")
     column.show(figures.silent_bars(found.silent.tolist(), column.colour, number), "share of silent neurons, by layer")
 

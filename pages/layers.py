@@ -9,7 +9,7 @@ from encoder.figures import layers as figures
 from encoder.quantities import QUANTITIES
 from encoder.trace import Array, Trace
 from pages.shared import prose, state, traces
-from pages.shared.columns import Column, columns, draw, switch
+from pages.shared.columns import Column, as_read, columns, draw, switch
 
 LABELS = {name: quantity.label for name, quantity in QUANTITIES.items()}
 
@@ -26,6 +26,8 @@ switch()
 state.mirror(st.selectbox, "quantity", "Quantity", options=list(LABELS), format_func=LABELS.__getitem__, width=360)
 quantity = QUANTITIES[state.get("quantity")]
 st.caption(quantity.meaning)
+if quantity.across == "head" or quantity.inside:
+    as_read()
 
 found: list[tuple[Column, Sequence[str], Array]] = []
 for column in columns():
@@ -48,5 +50,6 @@ if found:
 for column, *_ in found:
     if guessed := traces.guesses_by_layer(column.side):
         with column:
-            st.caption("Behind [MASK], as if this layer were the last: the five likeliest words, the likeliest first.")
+            place = "the first [MASK]" if len(guessed[0]) > 1 else "[MASK]"
+            st.caption(f"Behind {place}, as if this layer were the last: the five likeliest tokens, likeliest first.")
             column.show(figures.guesses([first for first, *_ in guessed], column.colour), "guesses after each layer")

@@ -25,7 +25,7 @@ for column in columns():
                 strip,
                 "pages/embeddings.py",
                 "Embeddings",
-                "each token's embedding, a row a token, its first 96 channels",
+                "each token's embedding, a row a token, its first 96 numbers",
             )
             neurons = thumbnails.neuron_strip(trace)
             stage(

@@ -9,7 +9,7 @@ from encoder.steps import TITLES, Place, Step
 from encoder.trace import Trace
 from pages.shared import changing, prose, state, tables, traces
 from pages.shared.cards import guesses
-from pages.shared.columns import Column, columns, row
+from pages.shared.columns import Column, as_read, columns, row
 
 ROUNDING = 1e-5  # a larger difference to the model's own numbers is none that rounding makes
 NEURON_STEPS = ("preactivation", "activation", "ffn_output")
@@ -100,6 +100,7 @@ prose.title(
 )
 with row():
     bar = st.container(key="steps", horizontal=True, vertical_alignment="center", width="content")
+as_read()
 found = []
 for column in columns():
     with column:

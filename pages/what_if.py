@@ -12,7 +12,7 @@ from encoder.figures import what_if as figures
 from encoder.trace import Array, Trace
 from pages.shared import changing, prose, state, tables, traces
 from pages.shared.cards import guesses
-from pages.shared.columns import Column, columns, row, segments
+from pages.shared.columns import Column, as_read, columns, row, segments
 
 VIEWS = {"change": "Change something", "each": "Every head alone"}
 OUTCOMES = {"hidden": "Hidden states", "attention": "Attention", "guesses": "Guesses"}
@@ -41,7 +41,7 @@ def change(column: Column, edit: Edit) -> Changed | None:
             f"that the model does, {close}."
         )
         return None
-    matching = pairs(column.read.tokens, after.tokens, edited(state.get("text"), edit).moved)
+    matching = pairs(column.read.tokens, after.tokens, edited(traces.text(), edit).moved)
     return Changed(column, after, matching, turns(column.read, after, matching))
 
 
@@ -57,8 +57,8 @@ def before_and_after(changed: Changed, top: float) -> None:
     else:
         guessed(column, after, matching)
     st.caption(
-        f"The sentence’s cosine with before: {sentence_similarity(column.read, after):.3f}. Its tokens have turned by "
-        f"{mean_turn(turned):.3f} on average."
+        f"Cosine of the whole sentence before and after: {sentence_similarity(column.read, after):.3f}. "
+        f"Its tokens have turned by {mean_turn(turned):.3f} on average."
     )
 
 
@@ -94,7 +94,7 @@ def each_head(column: Column) -> None:
     if (tokens := len(column.read.tokens)) > MOST_TOKENS:
         st.info(
             f"“Every head alone” is for texts of up to {MOST_TOKENS} tokens, and this one has {tokens}. "
-            "A smaller limit in the sidebar shortens it.",
+            "A smaller number under “Longest text” in the sidebar shortens it.",
             icon=":material/straighten:",
         )
         return
@@ -119,6 +119,7 @@ with row():
     if changing_something:
         segments("outcome", "What to look at", OUTCOMES)
 edit = changing.edit() if changing_something else Edit()
+as_read()
 found: list[Changed] = []
 for column in columns():
     with column:

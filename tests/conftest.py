@@ -22,6 +22,17 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ["OMP_NUM_THREADS"] = "1"  # the workers share the cores already; more threads would wait for each other
 
 
+@pytest.fixture
+def alone():
+    """Torch in one thread: tiny products on two threads of a busy machine wait for each other most of the time."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.fixture(scope="session")
 def minilm():
     """The embedded pretrained model."""

@@ -123,7 +123,8 @@ def test_a_hundred_thousand_characters_say_how_much_was_read_and_left_out(page, 
     app = ask(open_page(page, **address, a="scratch-untrained"), "cat dog mat " * 8_333)
     assert read_by_both(app)
     # 3 × 8,333 words, and 126 of them fit between [CLS] and [SEP].
-    note = "128 tokens were read and 24,873 left out. This model holds 512; the limit is in the sidebar."
+    note = "128 tokens were read and 24,873 left out. This model holds 512; "
+    note += "“Longest text” in the sidebar says how many are read."
     for side in "ab":
         assert note in said(half(app, side))
     app.number_input(key="pick.limit").set_value(512).run()
@@ -133,6 +134,16 @@ def test_a_hundred_thousand_characters_say_how_much_was_read_and_left_out(page, 
     app.number_input(key="pick.limit").set_value(8).run()
     assert read_by_both(app)
     assert "8 tokens were read and 24,993 left out." in said(half(app, "a"))
+
+
+@every_opening
+def test_of_a_text_that_only_a_program_would_send_the_beginning_is_looked_at(page, address):
+    app = ask(open_page(page, **address, a="scratch-untrained"), "cat dog mat " * 10_000)
+    assert read_by_both(app)
+    note = "Texts are read up to 100,000 characters: the last 20,000 were not looked at."
+    for side in "ab":
+        assert note in said(half(app, side))
+        assert "128 tokens were read and 24,874 left out." in said(half(app, side))
 
 
 @every_opening

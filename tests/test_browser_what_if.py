@@ -145,7 +145,7 @@ def test_a_neurons_sentences_have_its_words_marked(visitor):
         expect(page.locator(f".found.{side} .row")).to_have_count(10)
         expect(page.locator(f".found.{side} mark")).to_have_count(10)
         expect(chart(page, side, 1, part="silent").locator(BARS)).to_have_count(5 if side == "a" else 6)
-    expect(page.get_by_text("On and off with it in MiniLM")).to_be_visible()
+    expect(page.get_by_text("Neurons of MiniLM that are active at the same words")).to_be_visible()
 
 
 def test_a_word_in_several_sentences_is_compared(visitor):

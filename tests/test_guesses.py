@@ -75,7 +75,7 @@ def test_without_a_head_or_without_a_hidden_token_nothing_is_guessed(minilm, tmp
     with_head(tmp_path, "bert")
     model = load(str(tmp_path))
     assert model.guesses(model.trace("the cat sat .")) == ()
-    assert model.hidden_places(model.trace("the cat sat .")) == []
+    assert model.hidden_places(model.trace("the cat sat .").tokens) == []
     assert len(model.guesses(model.trace("[MASK] [MASK] sat ."))) == 2
 
 
@@ -162,7 +162,7 @@ def test_after_the_last_layer_it_guesses_as_ever_and_before_as_its_head_says(tmp
 
 def test_a_pre_norm_encoders_lower_layers_get_the_norm_that_its_head_knows(scratch):
     read = scratch.trace("She opened the [MASK] and walked in.")
-    place = scratch.hidden_places(read)[0]
+    place = scratch.hidden_places(read.tokens)[0]
     trained = checkpoints.read(catalogue()["scratch"].folder)
     with torch.inference_mode():
         hidden = torch.from_numpy(read.layers[1].hidden[[place]])

@@ -208,7 +208,7 @@ def test_the_neurons_that_go_with_one_are_those_of_the_highest_correlation():
     r = one[layer].T @ other  # [layer of the other, neuron, neuron of the other]
     neuron = int(np.argmax(np.sort(r.max(-1), 0)[-1]))
     app = open_page("feed_forward", neuron_view="corpus", layer=str(layer + 1), neuron=str(neuron + 1))
-    told = re.search("On and off with it in MiniLM.*", said(half(app, "a")))[0]
+    told = re.search("Neurons of MiniLM that are active at.*", said(half(app, "a")))[0]
     close = re.findall(r"layer (\d+), neuron (\d+) \(r = (.*?)\)", told)
     best = np.sort(r[:, neuron], axis=None)[::-1][:3]
     assert best[0] > 0.5

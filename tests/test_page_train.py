@@ -137,6 +137,15 @@ def test_a_training_may_end_between_any_two_looks_at_it(lesson, monkeypatch, loo
     assert len(charts(app)) == 2
 
 
+@pytest.mark.parametrize("looks", range(5))
+@pytest.mark.parametrize("later", ["starting", "paused", "done", "failed"])
+def test_a_training_may_go_on_between_any_two_looks_at_its_state(lesson, monkeypatch, looks, later):
+    app = open_page("train")
+    states = iter(["running" if later != "starting" else "waiting"] * looks)
+    monkeypatch.setattr(Run, "state", property(lambda run: next(states, later)), raising=False)
+    assert fine(app.run())
+
+
 @pytest.mark.parametrize("view", VIEWS)
 def test_every_picture_of_a_training(lesson, view):
     app = open_page("train", train_view=view)

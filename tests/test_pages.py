@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from encoder import heads
 from encoder.figures.style import LEFT, RIGHT
 from encoder.labels import visible
 from encoder.maps import hidden_states, places
@@ -568,6 +569,45 @@ def test_whole_words_and_hidden_special_tokens_change_the_picture_not_the_readin
         assert shows(drawn(figure), view.layers[0].attention[0])
     app.switch_page("pages/side_by_side.py").run()
     assert f"<b>{len(right.tokens)}</b><span>tokens read" in _html_of(app, "b")
+
+
+@pytest.mark.parametrize("choice", ["words", "hide"])
+@pytest.mark.parametrize(
+    ("page", "address", "as_read"),
+    [
+        ("step_by_step", {}, True),
+        ("what_if", {}, True),
+        ("attention", {"attention_view": "three"}, True),
+        ("attention", {"attention_view": "roles"}, True),
+        ("attention", {"attention_view": "maps"}, False),
+        ("embeddings", {"embedding_view": "nearest"}, True),
+        ("embeddings", {}, False),
+        ("layers", {"quantity": "entropy"}, True),
+        ("layers", {"quantity": "mix"}, True),
+        ("layers", {"quantity": "size"}, False),
+    ],
+)
+def test_a_picture_that_shows_tokens_as_they_were_read_says_so(page, address, as_read, choice):
+    note = "Here the tokens are shown as the models read them"
+    for wish in ({}, {choice: "1"}):
+        app = open_page(page, **address, **wish)
+        assert fine(app)
+        assert (note in said(app.main)) == (as_read and bool(wish))
+
+
+def test_what_all_heads_do_is_measured_once_for_everybody(monkeypatch):
+    asked = []
+    monkeypatch.setattr(heads, "measured", lambda read, found=heads.measured: asked.append(read) or found(read))
+    for _ in range(2):
+        assert fine(open_page("attention", attention_view="roles", text="Measured once for everybody."))
+    assert len(asked) == 2  # a model each
+
+
+def test_guesses_after_every_layer_say_which_mask_they_are_for():
+    for text, place in (("A [MASK] sat.", "Behind [MASK],"), ("A [MASK] saw a [MASK].", "Behind the first [MASK],")):
+        app = open_page("layers", text=text)
+        assert fine(app)
+        assert place in said(half(app, "a"))
 
 
 def test_every_example_gives_a_picture_and_a_reason():

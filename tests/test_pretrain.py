@@ -34,6 +34,8 @@ from encoder.texts import Sequences, token_row
 from tests.bench import pretrain as benchmark
 from tests.tiny import tiny_config
 
+pytestmark = pytest.mark.usefixtures("alone")
+
 ROOT = Path(__file__).parent.parent
 SENTENCES = (
     "The cat sat on the mat.", "A dog barked at the moon.", "We walked home in the rain.", "She sings every morning.",
@@ -43,15 +45,6 @@ SENTENCES = (
 TINY = replace(SMALL, width=24, layers=2, heads=3, ffn_width=48, positions=12)
 QUICK = ["--steps", "50", "--batch", "4", "--length", "12", "--width", "24", "--layers", "2", "--heads", "3",
          "--ffn-width", "48", "--positions", "12", "--save-every", "10", "--evaluate-every", "25"]  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def alone():
-    """Tiny products on two threads of a busy machine wait for each other most of the time."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")
@@ -288,6 +281,11 @@ def started(out, book, *more, launch=()):
     return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
 
+def trained(out, book, *more):
+    """The same in this process, which saves the seconds that a new one takes."""
+    assert main(["pretrain", str(book), "--out", str(out), *QUICK, *more]) == 0
+
+
 def finished(process):
     said, _ = process.communicate(timeout=300)
     assert process.returncode == 0, said.decode()
@@ -324,7 +322,7 @@ def test_a_run_that_was_killed_ends_as_one_that_was_not(book, tmp_path):
 
 
 def test_two_processes_learn_what_one_does(book, tmp_path):
-    finished(started(tmp_path / "one", book, "--steps", "100"))
+    trained(tmp_path / "one", book, "--steps", "100")
     two = (
         "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--num_machines", "1",
         "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0", "-m", "encoder",
@@ -341,8 +339,9 @@ def test_two_processes_learn_what_one_does(book, tmp_path):
 
 
 def test_large_products_in_half_the_bits_learn_the_same(book, tmp_path):
-    finished(started(tmp_path / "full", book))
-    finished(started(tmp_path / "half", book, "--precision", "bf16"))
+    half = started(tmp_path / "half", book, "--precision", "bf16")
+    trained(tmp_path / "full", book)
+    finished(half)
     (full,), (half,) = (curve(tmp_path / name / "curve.csv") for name in ("full", "half"))
     assert full["loss"] != half["loss"]  # something was rounded
     assert float(half["loss"]) == pytest.approx(float(full["loss"]), rel=0.01)
@@ -351,19 +350,20 @@ def test_large_products_in_half_the_bits_learn_the_same(book, tmp_path):
     }
 
 
-def test_a_run_goes_on_from_a_finished_model_and_learns_pieces_that_it_could_not_predict(book, tmp_path):
+def test_a_run_goes_on_from_a_finished_model_and_learns_pieces_that_it_could_not_predict(book, tmp_path, capsys):
     few = ("--steps", "0", "--predictable", "5", "--seed", "3")
-    finished(started(tmp_path / "before", book, *few))
+    trained(tmp_path / "before", book, *few)
     before = read(tmp_path / "before" / "model")
-    finished(started(tmp_path / "same", book, "--start", str(tmp_path / "before" / "model"), "--steps", "0"))
+    trained(tmp_path / "same", book, "--start", str(tmp_path / "before" / "model"), "--steps", "0")
     same = read(tmp_path / "same" / "model")
     every = set(token_row(SENTENCES, wordpiece()).tolist()) - {102}  # [SEP]
     assert (len(before.head.ids), set(same.head.ids.tolist())) == (5, every)
     for (name, one), other in zip(before.encoder.named_parameters(), same.encoder.parameters(), strict=True):
         assert torch.equal(one, other), name
-    finished(started(tmp_path / "after", book, "--start", str(tmp_path / "before" / "model")))
-    again = started(tmp_path / "after", book)
-    assert b"holds a run with other settings: start.\n" in again.communicate(timeout=300)[0]
+    trained(tmp_path / "after", book, "--start", str(tmp_path / "before" / "model"))
+    capsys.readouterr()
+    assert main(["pretrain", str(book), "--out", str(tmp_path / "after"), *QUICK]) == 1
+    assert capsys.readouterr().err.endswith("holds a run with other settings: start.\n")
     assert float(curve(tmp_path / "after" / "curve.csv")[-1]["loss"]) < math.log(len(every))  # of guessing blindly
 
 
@@ -379,19 +379,19 @@ def test_a_piece_that_a_model_learns_anew_begins_as_its_rarest(pieces):
 
 
 def test_a_run_can_put_layers_on_top_of_the_model_it_starts_from_and_leave_them_out(book, tmp_path):
-    finished(started(tmp_path / "before", book, "--steps", "10"))
+    trained(tmp_path / "before", book, "--steps", "10")
     start = ("--start", str(tmp_path / "before" / "model"), "--layers", "3", "--optimizer", "muon")
-    finished(started(tmp_path / "same", book, *start, "--steps", "0"))
+    trained(tmp_path / "same", book, *start, "--steps", "0")
     before, same = (read(tmp_path / name / "model") for name in ("before", "same"))
     ids = torch.from_numpy(np.array([[101, *token_row(SENTENCES[:1], wordpiece())]])).long()
     assert same.encoder.config == replace(before.encoder.config, layers=3)
     torch.testing.assert_close(same.encoder(ids), before.encoder(ids))
-    finished(started(tmp_path / "after", book, *start))
+    trained(tmp_path / "after", book, *start)
     after = read(tmp_path / "after" / "model").encoder
     assert after.layers[2].attention.output.weight.abs().min() > 0
     assert float(curve(tmp_path / "after" / "curve.csv")[-1]["loss"]) < math.log(len(before.head.ids))
     fewer = ("--start", str(tmp_path / "after" / "model"), "--layers", "1", "--steps", "0")
-    finished(started(tmp_path / "fewer", book, *fewer))
+    trained(tmp_path / "fewer", book, *fewer)
     lower = read(tmp_path / "fewer" / "model").encoder
     torch.testing.assert_close(lower.layers[0](after.embeddings(ids)), after.layers[0](after.embeddings(ids)))
     assert len(lower.layers) == 1

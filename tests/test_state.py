@@ -405,6 +405,15 @@ def test_a_report_that_was_lost_is_made_up_for_by_the_next_and_one_that_was_not_
     assert app.query_params == {"layer": "4", "hide": "1"}
 
 
+@pytest.mark.parametrize("made", [0.5, "1", None, [1], 2**60])
+def test_a_report_that_says_strange_things_of_others_is_taken_at_once(made):
+    app = open_page("attention")
+    for layer in (3, 4):
+        choose(app, {"layer": layer, "made": {"layer": made}, "report": 2**53, "by": 0.5})
+        assert fine(app)
+    assert app.query_params == {"layer": "4"}
+
+
 @pytest.mark.parametrize("report", [None, "1", 2.5, [1]])
 def test_a_report_without_its_number_is_not_taken(report):
     app = open_page("attention")

@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from itertools import pairwise
 
@@ -16,15 +18,17 @@ from safetensors.torch import load_file
 
 from encoder import checkpoints, learn
 from encoder.errors import ModelError
-from encoder.lesson import OFFERED, SNAPSHOTS, LessonConfig, best_head, milestone
+from encoder.lesson import OFFERED, SNAPSHOTS, LessonConfig, best_head, milestone, write_orders
 from encoder.masked import MaskedLanguageModel, Pieces
 from encoder.model import Encoder
 from encoder.models import load
 from encoder.pretrain import commonest
 from encoder.replay import replay
-from encoder.workshop import KEEP, MOST, Workshop
+from encoder.workshop import KEEP, MOST, Run, Workshop
 from tests.app import until
 from tests.tiny import shaken
+
+pytestmark = pytest.mark.usefixtures("alone")
 
 QUICK = {"steps": 40, "width": 16, "layers": 1, "heads": 2}
 TEXT = "The cat sat on the mat because it was tired. The dog bit the man, and the man bit the dog.\n" * 60
@@ -50,6 +54,14 @@ def done(shop):
 def ended(run):
     until(lambda: run.over)
     return run
+
+
+def taught(folder, text="", heard=lambda lesson: ""):
+    """A lesson in this process: how it ends. heard: what is wished of it, asked before each step."""
+    write_orders(folder, LessonConfig(**QUICK, own_text=bool(text)), text)
+    lesson = learn.Lesson(folder)
+    wish = type("Wish", (), {"heard": property(lambda self: heard(lesson))})
+    return lesson.teach(wish())
 
 
 def working(run, step=1):
@@ -178,6 +190,25 @@ def test_a_wish_that_is_told_before_the_process_has_begun_is_heard(shop):
     assert steps == sorted(set(steps))
 
 
+@pytest.mark.parametrize("wish", ["pause", "stop"])
+def test_a_wish_in_the_last_step_comes_too_late(tmp_path, wish):
+    def heard(lesson):
+        return wish if lesson._training.step == QUICK["steps"] else ""
+
+    assert taught(tmp_path, heard=heard) == "done"
+
+
+def test_a_process_that_has_just_ended_is_told_nothing_and_breaks_nothing(tmp_path):
+    run = Run("somebody", 1, LessonConfig(**QUICK), tmp_path)
+    with subprocess.Popen([sys.executable, "-c", ""], stdin=subprocess.PIPE, text=True) as process:
+        process.wait()
+        run._process = process
+        run._say("pause")  # leaving the block closes what could not be told
+    run.state = "done"
+    run._break_off("It broke.")
+    assert (run.state, run.why) == ("done", "")
+
+
 def test_what_is_asked_was_never_learned_from():
     from encoder import corpus
 
@@ -209,9 +240,8 @@ def test_somebodys_own_text_is_learned_with_pieces_of_its_own(shop):
 
 
 @pytest.mark.parametrize("text", ["acgt" * 50_000, ("a" * 101 + " ") * 900], ids=["no blank", "long words"])
-def test_words_longer_than_wordpiece_takes_are_learned_from(shop, text):
-    run = ended(shop.start(f"endless {text[:9]}", LessonConfig(**QUICK, own_text=True), text))
-    assert (run.state, run.why) == ("done", "")
+def test_words_longer_than_wordpiece_takes_are_learned_from(tmp_path, text):
+    assert taught(tmp_path, text) == "done"
 
 
 def test_the_vocabulary_of_a_text_keeps_to_its_bound_and_is_made_once(tmp_path):
@@ -238,9 +268,14 @@ def test_heads_are_watched_in_own_text_with_the_segments_that_it_is_learned_with
 STRANGE = "\x00\x01 \ud83d".encode("utf-8", "replace").decode()
 
 
-@pytest.mark.parametrize("text", ["Too short.", "", STRANGE, "[MASK] " * 900, "[UNK] " * 20_000 + TEXT[:4_000]])
-def test_a_text_too_short_to_learn_from_is_said(shop, text):
-    run = ended(shop.start(f"short {text[:9]!r}", LessonConfig(**QUICK, own_text=True), text))
+@pytest.mark.parametrize("text", ["Too short.", " ", STRANGE, "[MASK] " * 900, "[UNK] " * 20_000 + TEXT[:4_000]])
+def test_a_text_too_short_to_learn_from_is_said(tmp_path, text):
+    with pytest.raises(ValueError, match="at least 800"):
+        taught(tmp_path, text)
+
+
+def test_a_lesson_that_cannot_begin_says_why(shop):
+    run = ended(shop.start("short", LessonConfig(**QUICK, own_text=True), ""))
     assert run.state == "failed"
     assert "at least 800" in run.why
 
@@ -377,6 +412,12 @@ BAD = {
     "positions beyond all numbers": lambda data: _larger(data, "positions", 10**20),
     "a dropout below zero": lambda data: _larger(data, "dropout", -1.0),
     "segments below zero": lambda data: _larger(data, "segments", -1),
+    "one segment": lambda data: _with_weights(
+        _larger(data, "segments", 1), lambda one: one[:1], "encoder.embeddings.segment.weight"
+    ),
+    "no room for two sentences": lambda data: _with_weights(
+        _larger(data, "positions", 2), lambda one: one[:2], "encoder.embeddings.position.weight"
+    ),
     "an epsilon that is no number": lambda data: _larger(data, "norm_eps", float("nan")),
     "an epsilon below zero": lambda data: _larger(data, "norm_eps", -1.0),
     "weights beyond all numbers": lambda data: _with_weights(data, lambda one: one * np.float32(1e30)),

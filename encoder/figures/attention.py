@@ -10,6 +10,7 @@ from encoder.figures.style import (
     SIGNED_SCALE,
     Drawn,
     Figure,
+    above,
     across,
     colour_bar,
     down,
@@ -60,7 +61,7 @@ def small_maps(
         layout[f"yaxis{axis}"] = down(
             domain=(top - 0.86 / rows, top), anchor=f"x{axis}", ticks="", showticklabels=column == 0
         )
-        layout["annotations"].append(_title(titles[head], left + 0.465 / columns, top))
+        layout["annotations"].append(above(titles[head], left + 0.465 / columns, top))
         maps.append({
             "type": "heatmap", "z": attention[head], "x": tokens, "y": tokens, "coloraxis": "coloraxis",
             "xaxis": f"x{axis}", "yaxis": f"y{axis}",
@@ -93,7 +94,7 @@ def panels(maps: Sequence[Panel], colour: str) -> Figure:
         names = labels(panel.tokens)
         layout[f"xaxis{axis}"] = across(domain=domain, anchor=f"y{axis}", ticks="", tickangle=-90)
         layout[f"yaxis{axis}"] = down(anchor=f"x{axis}", ticks="", showticklabels=own[number] or not number)
-        layout["annotations"].append(_title(panel.title, sum(domain) / 2, 1))
+        layout["annotations"].append(above(panel.title, sum(domain) / 2))
         scale = SIGNED_SCALE if panel.signed else probability_scale(colour)
         drawn.append(heat(
             panel.values, names, names, scale, (-panel.top if panel.signed else 0, panel.top), showscale=False,
@@ -135,8 +136,3 @@ def one_head(attention: Array, tokens: Sequence[str], colour: str) -> Figure:
     layout = square(len(names), least=480)
     layout["yaxis"]["title"] = {"text": FROM}
     return picture(traces, **layout, xaxis=across(title={"text": TO}))
-
-
-def _title(text: str, x: float, y: float) -> Drawn:
-    place = {"x": x, "y": y, "xref": "paper", "yref": "paper", "xanchor": "center", "yanchor": "bottom"}
-    return {"text": text, "showarrow": False, "font": {"size": 11}, **place}

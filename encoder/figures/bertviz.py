@@ -82,7 +82,7 @@ def fits(trace: Trace, view: str) -> str | None:
         return None
     return (
         f"BertViz’s {view} view takes at most {limit} tokens from {trace.model.name} and this text has {tokens}: "
-        "shorten the text, or look at the heat maps, which have no such limit."
+        "shorten the text, or look at “All heads”, which shows longer ones."
     )
 
 

@@ -8,6 +8,7 @@ from encoder.figures.style import (
     GREY,
     Drawn,
     Figure,
+    above,
     across,
     colour_bar,
     down,
@@ -15,6 +16,7 @@ from encoder.figures.style import (
     excerpt,
     heat,
     labels,
+    map_axes,
     numbers,
     picture,
     probability_scale,
@@ -44,9 +46,9 @@ def sum_strips(embedding: EmbeddingTrace, tokens: Sequence[str]) -> Figure:
         reach, axis = reach_of(values), str(number + 1) if number else ""
         start, end = number / 4, (number + 0.64) / 4
         layout[f"xaxis{axis}"] = {"domain": (start, end), "showticklabels": False, "ticks": "", "anchor": "y"}
-        layout["annotations"].append(_above(f"<b>{title}</b><br>±{reach:.2g}", (start + end) / 2))
+        layout["annotations"].append(above(f"<b>{title}</b><br>±{reach:.2g}", (start + end) / 2))
         channels = np.arange(1, values.shape[1] + 1, dtype=np.int32)
-        hover = f"%{{y}}, channel %{{x}}<br>{part} %{{z:.3f}}<extra></extra>"
+        hover = f"%{{y}}, number %{{x}}<br>{part} %{{z:.3f}}<extra></extra>"
         place = {"xaxis": f"x{axis}", "yaxis": "y"}
         traces.append(signed_heat(values, names, channels, reach, showscale=False, hovertemplate=hover, **place))
         lengths = [f"{length:.3g}" for length in np.linalg.norm(values, axis=-1)]
@@ -85,7 +87,7 @@ def self_similarity(cosines: Array, places: Sequence[tuple[str, int]]) -> Figure
 
 def map_of(places: Places, level: int, tokens: Sequence[str], colour: str) -> Figure:
     """Tokens at one level on a map with two or three axes, whose ranges are the same at every level."""
-    names, at, axes = labels(tokens), places.at[level], _axes(places)
+    names, at, axes = labels(tokens), places.at[level], map_axes(places.at, places.axes)
     marks = {"mode": "markers+text", "textposition": "top center", "hoverinfo": "text", "hovertext": names}
     if len(axes) == 2:
         dots = {"type": "scatter", "x": at[:, 0], "y": at[:, 1], "text": names, "marker": {"size": 8, "color": colour}}
@@ -102,7 +104,7 @@ def map_of(places: Places, level: int, tokens: Sequence[str], colour: str) -> Fi
 
 def path_of(places: Places, token: int, tokens: Sequence[str], colour: str) -> Figure:
     """One token's way from the embedding (0) through all layers, among the last places of the others; two axes."""
-    at, (horizontal, vertical) = places.at, _axes(places)
+    at, (horizontal, vertical) = places.at, map_axes(places.at, places.axes)
     others = {
         "type": "scatter", "x": at[-1, :, 0], "y": at[-1, :, 1], "mode": "markers+text", "text": labels(tokens),
         "textposition": "bottom center", "textfont": {"color": GREY, "size": 10}, "hoverinfo": "text",
@@ -141,18 +143,3 @@ def curves(found: Mapping[str, tuple[Sequence[float] | Array, str]], unit: str) 
     return picture(
         lines, height=280, showlegend=True, legend={"orientation": "h", "y": 1.15}, xaxis=layers, yaxis=height
     )
-
-
-def _axes(places: Places) -> list[Drawn]:
-    """An axis for each dimension, with room for every level."""
-    low, high = places.at.min((0, 1)), places.at.max((0, 1))
-    room = 0.12 * np.maximum(high - low, 1e-6)
-    return [
-        {"title": {"text": title}, "range": [float(start), float(end)]}
-        for title, start, end in zip(places.axes, low - room, high + room, strict=True)
-    ]
-
-
-def _above(text: str, x: float) -> Drawn:
-    place = {"x": x, "y": 1, "xref": "paper", "yref": "paper", "xanchor": "center", "yanchor": "bottom"}
-    return {"text": text, "showarrow": False, "font": {"size": 11}, **place}

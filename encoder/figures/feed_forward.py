@@ -3,7 +3,18 @@
 from collections.abc import Iterable, Sequence
 
 from encoder import measures
-from encoder.figures.style import GREY, Figure, across, colour_bar, down, labels, picture, reach_of, signed_heat
+from encoder.figures.style import (
+    GREY,
+    Figure,
+    across,
+    colour_bar,
+    down,
+    labels,
+    layer_names,
+    picture,
+    reach_of,
+    signed_heat,
+)
 from encoder.trace import Array, LayerTrace
 
 MANY, FEW = 20, 8  # neurons in the map, and bars in a ranking
@@ -42,11 +53,10 @@ def neuron_names(neurons: Iterable[int]) -> list[str]:
 
 def silent_bars(shares: Sequence[float], colour: str, chosen: int) -> Figure:
     """The share of silent neurons in each layer; the chosen one (from 0) in full colour, the others in grey."""
-    layers = [f"layer {number + 1}" for number in range(len(shares))]
     colours = [colour if number == chosen else GREY for number in range(len(shares))]
     bars = {
-        "type": "bar", "x": layers, "y": list(shares), "marker": {"color": colours}, "texttemplate": "%{y:.0%}",
-        "hovertemplate": "%{x}: %{y:.1%}<extra></extra>",
+        "type": "bar", "x": layer_names(len(shares)), "y": list(shares), "marker": {"color": colours},
+        "texttemplate": "%{y:.0%}", "hovertemplate": "%{x}: %{y:.1%}<extra></extra>",
     }  # fmt: skip
     return picture([bars], height=220, yaxis={"range": [0, 1], "tickformat": ".0%"})
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from encoder.figures.style import GREY, Drawn, Figure, Scale, picture, rgba
+from encoder.figures.style import GREY, Drawn, Figure, Scale, layer_names, picture, rgba, stack_height
 from encoder.heads import ROLES
 from encoder.trace import Array
 
@@ -35,11 +35,11 @@ def role_map(roles: Roles, shares: Array | None = None) -> Figure:
     drawn: Drawn = {
         "type": "heatmap", "z": numbers, "zmin": -0.5, "zmax": len(known) - 0.5, "colorscale": _steps(),
         "showscale": False, "xgap": 2, "ygap": 2, "x": [str(head + 1) for head in range(heads)],
-        "y": [f"layer {layer + 1}" for layer in range(layers)], "customdata": said,
+        "y": layer_names(layers), "customdata": said,
         "text": [[LOOKS[name][0] for name in row] for row in names.tolist()], "texttemplate": "%{text}",
         "textfont": {"size": 10}, "hovertemplate": "%{y}, head %{x}: %{customdata}<extra></extra>",
     }  # fmt: skip
-    return picture([drawn], height=110 + 30 * layers, xaxis={"type": "category", "title": {"text": "head"}})
+    return picture([drawn], height=stack_height(layers), xaxis={"type": "category", "title": {"text": "head"}})
 
 
 def legend(roles: Roles) -> str:

@@ -13,9 +13,11 @@ from encoder.figures.style import (
     escape,
     heat,
     labels,
+    layer_names,
     picture,
+    plain_scale,
     probability_scale,
-    rgba,
+    stack_height,
 )
 from encoder.labels import visible
 from encoder.quantities import Quantity
@@ -36,11 +38,11 @@ def quantity_map(
 ) -> Figure:
     """[layer, token or head] as a heat map with the first layer at the bottom, as the stack is drawn in the paper."""
     names = [f"layer {number}" if number else "embedding" for number in _numbers(values, quantity)]
-    scale = SIGNED_SCALE if limits[0] < 0 else [(0.0, rgba(colour, 0)), (1.0, rgba(colour, 1))]
+    scale = SIGNED_SCALE if limits[0] < 0 else plain_scale(colour)
     hover, bar = "%{y}, %{x}<br>%{z:.3f}<extra></extra>", colour_bar(quantity.unit)
     columns = labels(columns) if quantity.across == "token" else columns  # heads are named by us
     drawn = heat(values, names, columns, scale, limits, colorbar=bar, hovertemplate=hover)
-    return picture([drawn], height=max(240, 110 + 30 * len(names)), xaxis=across())
+    return picture([drawn], height=stack_height(len(names)), xaxis=across())
 
 
 def mean_line(values: Array, colour: str, quantity: Quantity) -> Drawn:
@@ -61,7 +63,7 @@ def compare(lines: Mapping[str, Drawn], quantity: Quantity) -> Figure:
 
 def guesses(found: Sequence[Guess], colour: str) -> Figure:
     """What is guessed at one hidden token after each layer: a row a layer, the likeliest word on the left."""
-    names = [f"layer {number}" for number in range(1, len(found) + 1)]
+    names = layer_names(len(found))
     shares = np.array([guess.shares for guess in found])
     words = [[escape(visible(token, 14)) for token in guess.tokens] for guess in found]
     ranks = [f"{number}." for number in range(1, shares.shape[1] + 1)]

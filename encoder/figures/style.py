@@ -32,6 +32,11 @@ def probability_scale(colour: str) -> Scale:
     return [(step * step / 100, rgba(colour, step / 10)) for step in range(11)]
 
 
+def plain_scale(colour: str) -> Scale:
+    """From the page's background to a colour, evenly."""
+    return [(0.0, rgba(colour, 0)), (1.0, rgba(colour, 1))]
+
+
 def present_scale(colour: str) -> Scale:
     """From a breath of a colour, for 0, to all of it; what is not there stays empty."""
     return [(0.0, rgba(colour, 0.07)), (1.0, rgba(colour, 1))]
@@ -97,6 +102,32 @@ def numbers(values: Array, rows: Names, columns: Names, least: float = -np.inf) 
         "x": [columns[column] for _, column in cells], "y": [rows[row] for row, _ in cells],
         "text": [f"{values[cell]:.2f}".replace("0.", ".", 1) for cell in cells],
     }  # fmt: skip
+
+
+def layer_names(count: int) -> list[str]:
+    """The rows of a map of the stack, the first layer at the bottom."""
+    return [f"layer {number}" for number in range(1, count + 1)]
+
+
+def stack_height(rows: int) -> int:
+    """Pixels of a map with a row a layer."""
+    return max(240, 110 + 30 * rows)
+
+
+def above(text: str, x: float, y: float = 1) -> Drawn:
+    """Words above a part of a picture; x, y: the middle of its upper edge, in parts of the whole."""
+    place = {"x": x, "y": y, "xref": "paper", "yref": "paper", "xanchor": "center", "yanchor": "bottom"}
+    return {"text": text, "showarrow": False, "font": {"size": 11}, **place}
+
+
+def map_axes(at: Array, titles: Sequence[str]) -> list[Drawn]:
+    """An axis for each dimension of [picture, token, dimension], with room for all pictures."""
+    low, high = at.min((0, 1)), at.max((0, 1))
+    room = 0.12 * np.maximum(high - low, 1e-6)
+    return [
+        {"title": {"text": title}, "range": [float(start), float(end)]}
+        for title, start, end in zip(titles, low - room, high + room, strict=True)
+    ]
 
 
 def colour_bar(title: str) -> Drawn:

@@ -6,9 +6,9 @@ from math import isqrt
 import numpy as np
 
 from encoder.figures.attention import small_maps
-from encoder.figures.style import GREY, LEFT, Drawn, Figure, escape, labels, picture, rgba
+from encoder.figures.style import GREY, LEFT, Drawn, Figure, escape, labels, map_axes, picture, rgba
 from encoder.lesson import SNAPSHOTS
-from encoder.maps import pca
+from encoder.maps import by_pca
 from encoder.trace import Array
 
 HEIGHT = 330
@@ -90,18 +90,11 @@ def heads_again(attention: Array, steps: Sequence[int], tokens: Sequence[str]) -
 
 def map_again(states: Sequence[Array], steps: Sequence[int], tokens: Sequence[str]) -> Figure:
     """Where the tokens lie at every snapshot, each [token, model], on axes that all snapshots share, and a slider."""
-    at, variance = pca(states, 2)
-    places, names = np.stack(at), labels(tokens)
-    low, high = places.min((0, 1)), places.max((0, 1))
-    room = 0.12 * np.maximum(high - low, 1e-6)
-    x, y = (
-        {"title": {"text": f"axis {axis + 1} ({variance[axis]:.0%} of variance)"},
-         "range": [float((low - room)[axis]), float((high + room)[axis])]}
-        for axis in (0, 1)
-    )  # fmt: skip
+    places, names = by_pca(states, 2), labels(tokens)
+    x, y = map_axes(places.at, places.axes)
     dots = {"type": "scatter", "mode": "markers+text", "text": names, "textposition": "top center",
             "hoverinfo": "text", "marker": {"size": 8, "color": LEFT}}  # fmt: skip
-    frames = [[{**dots, "x": each[:, 0], "y": each[:, 1]}] for each in places]
+    frames = [[{**dots, "x": each[:, 0], "y": each[:, 1]}] for each in places.at]
     return _through_time(picture(frames[-1], 460, xaxis=x, yaxis=y), frames, steps, height=520)
 
 

@@ -4,7 +4,18 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from encoder.figures.style import Figure, across, colour_bar, heat, labels, picture, present_scale, rgba
+from encoder.figures.style import (
+    Figure,
+    across,
+    colour_bar,
+    heat,
+    labels,
+    layer_names,
+    picture,
+    plain_scale,
+    present_scale,
+    stack_height,
+)
 from encoder.trace import Array
 
 
@@ -18,22 +29,22 @@ def turned(values: Array, tokens: Sequence[str], colour: str, top: float) -> Fig
 
     NaN, where a token is not in both, stays empty. top: the highest number of the scale, `reach`.
     """
-    names = [f"layer {number}" for number in range(1, len(values) + 1)]
+    names = layer_names(len(values))
     drawn = heat(
         values, names, labels(tokens), present_scale(colour),
         (0, top), colorbar=colour_bar("1 − cosine"),
         hovertemplate="%{y}, %{x}<br>%{z:.4f}<extra></extra>",
     )  # fmt: skip
-    return picture([drawn], height=max(240, 110 + 30 * len(names)), xaxis=across())
+    return picture([drawn], height=stack_height(len(names)), xaxis=across())
 
 
 def ranking(values: Array, colour: str, unit: str) -> Figure:
     """[layer, head] as a heat map, the first layer at the bottom."""
     layers, heads = values.shape
     drawn = heat(
-        values, [f"layer {number + 1}" for number in range(layers)], [str(number + 1) for number in range(heads)],
-        [(0.0, rgba(colour, 0)), (1.0, rgba(colour, 1))], (0, max(1e-3, float(values.max()))), xgap=2, ygap=2,
+        values, layer_names(layers), [str(number + 1) for number in range(heads)],
+        plain_scale(colour), (0, max(1e-3, float(values.max()))), xgap=2, ygap=2,
         colorbar=colour_bar(unit), hovertemplate="%{y}, head %{x}<br>%{z:.4f}<extra></extra>",
     )  # fmt: skip
     axis = {"type": "category", "title": {"text": "head"}}
-    return picture([drawn], height=max(240, 110 + 30 * layers), xaxis=axis)
+    return picture([drawn], height=stack_height(layers), xaxis=axis)

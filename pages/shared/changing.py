@@ -9,7 +9,7 @@ from encoder.edits import Edit, Span, edited, words
 from encoder.labels import apart, visible
 from encoder.measures import most_active
 from encoder.trace import Trace
-from pages.shared import choices, prose, state
+from pages.shared import choices, prose, state, traces
 from pages.shared.columns import Column
 
 MOST_WORDS = 120  # that can be clicked: each is a button
@@ -41,7 +41,7 @@ WORDS: dict[str, tuple[str, dict[str, str]]] = {
 
 def edit() -> Edit:
     """What the learner does to the text."""
-    text = state.get("text")
+    text = traces.text()
     spans = words(text)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         with st.container(width="stretch", height=WORDS_HEIGHT if len(spans) > FEW_WORDS else "content", border=False):

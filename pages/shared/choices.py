@@ -75,7 +75,7 @@ def _short(value: str) -> str:
 
 
 PAIRS = r"(\d+\.\d+(-\d+\.\d+)*)?"
-FACTORS = {0.0: "off", 0.5: "half", 2.0: "twice", 5.0: "five times", -1.0: "turned round"}  # times an activation
+FACTORS = {0.0: "off", 0.5: "half", 2.0: "twice", 5.0: "five times", -1.0: "sign reversed"}  # times an activation
 LONGEST_WORD = 60  # characters of what is put in a word's place
 # Choices of EncoderConfig in which the articles, BERT and the textbook differ, by their names in an address.
 FLIPS: dict[str, dict[str, str | bool]] = {

@@ -179,6 +179,12 @@ def row() -> Iterator[None]:
         segments("show", "Models", SIDES)
 
 
+def as_read() -> None:
+    """Say that a picture shows the tokens as they were read, where the learner wants to see others."""
+    if state.get("words") or state.get("hide"):
+        st.caption("Here the tokens are shown as the models read them: pieces of words, and special tokens too.")
+
+
 def segments(name: str, label: str, options: Mapping[str, str]) -> None:
     """A row of options of which one is chosen."""
     state.mirror(
@@ -249,10 +255,12 @@ def _facts(read: Trace) -> str:
 def _remarks(side: Side, read: Trace, room: int) -> Iterator[str]:
     if (wish := state.get(side)) != traces.entry(side).name:
         yield f"“{prose.plain(wish)}” is not there any more: {prose.plain(read.model.name)} reads instead."
+    if longer := max(len(state.get(name)) - len(traces.text(name)) for name in ("text", "pair")):
+        yield f"Texts are read up to {traces.LONGEST_TEXT:,} characters: the last {longer:,} were not looked at."
     tokens = len(read.tokens)
     if read.tokens.left_out:
         advice = (
-            f"This model holds {room}; the limit is in the sidebar."
+            f"This model holds {room}; “Longest text” in the sidebar says how many are read."
             if tokens < room
             else "This model cannot hold more."
         )

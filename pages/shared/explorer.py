@@ -60,10 +60,15 @@ def _chosen() -> None:
     made = chosen.get("made")
     made = made if isinstance(made, dict) else {}
     # A report repeats those that may have been lost: of one that was not, the choice may have changed elsewhere since.
-    names = [name for name in CHOICES if name in chosen and made.get(name) not in range(known + 1)]
+    names = [name for name in CHOICES if name in chosen and not _is_known(made.get(name), known)]
     state.take({name: chosen[name] for name in names})
     st.session_state[HEARD] = chosen["report"], chosen.get("by")
     st.session_state[TAKEN] = {**st.session_state.get(TAKEN, {}), **{name: state.get(name) for name in names}}
+
+
+def _is_known(report: object, last: object) -> bool:
+    """Whether a choice was made in one of the reports that were heard; what a browser sends may be anything."""
+    return isinstance(report, int) and isinstance(last, int) and 0 <= report <= last
 
 
 def _heard() -> tuple[int, float | None]:

@@ -8,16 +8,26 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from encoder.changes import Ablation, lengths, spread, strongest
+from encoder.changes import Ablation, strongest
 from encoder.figures.heads import Roles
 from encoder.heads import MEASURES
 from encoder.labels import visible
 from encoder.maps import Places
+from encoder.quantities import QUANTITIES
 from encoder.steps import Shares
 from encoder.trace import Array, Trace
 from encoder.views import origins
 from pages.shared import state, traces
 from pages.shared.state import Side
+
+# By title: the quantity whose mean is shown, and what is said of it.
+CONSEQUENCES = {
+    "Spread": (
+        "entropy",
+        "Entropy of attention ÷ ln T, mean over heads: 0 for one token only, 1 for all tokens alike.",
+    ),
+    "Length": ("size", "The mean length of the layer's hidden states."),
+}
 
 
 def coordinates(trace: Trace, places: Places, side: Side) -> None:
@@ -111,19 +121,13 @@ def neighbours(found: Sequence[tuple[str, float]], side: Side) -> None:
 
 def consequences(before: Trace, after: Trace, side: Side) -> None:
     """What other choices in a model's making do to every layer."""
-    table = pd.DataFrame(
-        {
-            "Layer": range(1, len(before.layers) + 1),
-            "Spread": spread(before), "Spread, changed": spread(after),
-            "Length": lengths(before), "Length, changed": lengths(after),
-        }
-    )  # fmt: skip
-    entropy = "Entropy of attention ÷ ln T, mean over heads: 0 for one token only, 1 for all tokens alike."
-    length = "The mean length of the layer's hidden states."
-    formats = {
-        name: st.column_config.NumberColumn(format="%.3f", help=entropy if name.startswith("Spread") else length)
-        for name in table.columns[1:]
-    }
+    columns: dict[str, Any] = {"Layer": range(1, len(before.layers) + 1)}
+    formats = {}
+    for name, (quantity, meaning) in CONSEQUENCES.items():
+        for read, title in ((before, name), (after, f"{name}, changed")):
+            columns[title] = QUANTITIES[quantity].of(read).mean(1)[-len(read.layers) :]  # without the embedding's
+            formats[title] = st.column_config.NumberColumn(format="%.3f", help=meaning)
+    table = pd.DataFrame(columns)
     st.dataframe(table, hide_index=True, key=f"consequences-{side}", column_config=formats)
 
 

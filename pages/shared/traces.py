@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 import streamlit as st
 
-from encoder import maps, packing, steps
+from encoder import heads, maps, packing, steps
 from encoder.catalogue import Entry, Version
 from encoder.changes import Ablation, Changes
 from encoder.edits import Edit, Pairs, edited
@@ -32,6 +32,7 @@ CACHE_BYTES = 640 * 2**20  # one trace of BERT base at 512 tokens takes about 45
 READINGS = 240  # enough for what thirty learners look at; a short one that was let go is made again in milliseconds
 MODEL_BYTES = 3 * 2**30  # of all models in memory; BERT base takes 440 MB, a learner's own one or two
 NO_EDIT = Edit()
+LONGEST_TEXT = 100_000  # characters: cutting a megabyte into tokens takes seconds that others wait for
 READING = threading.BoundedSemaphore(2)  # readings at once: thirty long ones would take 13 GB and be no faster
 
 
@@ -95,6 +96,12 @@ def load(entry: Entry, where: str) -> "Model":
     return models.get((entry.version, where), read)
 
 
+def text(name: str = "text") -> str:
+    """What the models read of a text that was typed: all of it, or of what only a program would send its beginning."""
+    typed: str = state.get(name)
+    return typed[:LONGEST_TEXT]
+
+
 def trace(side: Side) -> Trace:
     """What the side's model made of the text, with every token that it read. Raises ModelError."""
     question, chosen = _question(side), entry(side)
@@ -108,7 +115,7 @@ def of(side: Side, text: str) -> Trace:
 
 
 def shown(side: Side) -> Trace:
-    """The same as the learner wants to see it: by whole words, without special tokens, or as it is."""
+    """The reading of `trace` as the learner wants to see it: by whole words, without special tokens, or as it is."""
     read, (words, hide) = trace(side), _wishes()
     if not (words or hide):
         return read
@@ -137,11 +144,11 @@ def what_if(side: Side, changes: Changes, edit: Edit = NO_EDIT) -> Trace:
     Raises ModelError for changes of a model that our Encoder does not compute.
     """
     question, reader = _question(side), model(side)
-    _, _, text, pair, limit = question
+    _, _, typed, pair, limit = question
 
     def read() -> Trace:
         other = reader if edit and not changes else reader.what_if(changes)
-        return other.trace(edited(text, edit).text, pair, limit)
+        return other.trace(edited(typed, edit).text, pair, limit)
 
     return once(Trace, (*question, changes, edit), lambda: in_turn(read))
 
@@ -159,7 +166,16 @@ def guesses(side: Side, read: Trace | None = None) -> tuple[Guess, ...] | None:
     None where the text has none, () where the model has no head.
     """
     read, reader = read or trace(side), model(side)
-    return reader.guesses(read) if reader.hidden_places(read) else None
+    return reader.guesses(read) if reader.hidden_places(read.tokens) else None
+
+
+def measured(side: Side) -> dict[str, np.ndarray]:
+    """Every measure of every head in the reading, [layer, head] each. Raises ModelError."""
+    read = trace(side)
+    found = once(
+        np.ndarray, (*_question(side), "measured"), lambda: in_turn(lambda: np.stack([*heads.measured(read).values()]))
+    )
+    return dict(zip(heads.MEASURES, found, strict=True))
 
 
 def moved(side: Side, after: Trace, pairs: Pairs) -> float | None:
@@ -168,7 +184,7 @@ def moved(side: Side, after: Trace, pairs: Pairs) -> float | None:
 
 
 def guesses_by_layer(side: Side) -> list[tuple[Guess, ...]]:
-    """The same after every layer, as if it were the last; nothing where nothing is hidden, or cannot be guessed."""
+    """What `guesses` finds after every layer, as if it were the last; nothing where there is nothing to guess."""
     read, reader = trace(side), model(side)
     if not guesses(side):
         return []
@@ -218,8 +234,8 @@ def once(kind: type[Kind], key: Hashable, make: Callable[[], Kind]) -> Kind:
 
 def _question(side: Side) -> tuple[Version, str, str, str | None, int]:
     """Everything that a trace depends on: model, device, text, second sentence, most tokens."""
-    pair = state.get("pair")
-    return entry(side).version, device(), state.get("text"), pair if pair.strip() else None, state.get("limit")
+    pair = text("pair")
+    return entry(side).version, device(), text(), pair if pair.strip() else None, state.get("limit")
 
 
 def _wishes() -> tuple[bool, bool]:

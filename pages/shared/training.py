@@ -11,7 +11,7 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 from encoder.errors import ModelError
 from encoder.lesson import COMPARED, NEIGHBOURS, best_head, milestone
 from encoder.replay import Replay
-from encoder.workshop import AT_WORK, Run
+from encoder.workshop import AT_WORK, OVER, Run, State
 from pages.shared import lessons, prose, state, traces
 
 LARGEST_FILE = 100  # MB of a model that is brought
@@ -37,16 +37,17 @@ def shown() -> Run | None:
 
 def progress(run: Run) -> None:
     """How far a training is, and the buttons that it understands now."""
-    if run.state == "failed":
+    now = run.state  # looked at once: the training goes on meanwhile
+    if now == "failed":
         st.warning(prose.plain(run.why), icon=":material/warning:")
-    elif run.over:
-        st.caption(_news(run))
+    elif now in OVER:
+        st.caption(_news(run, now))
     else:
         bar, buttons = st.columns([3, 1], vertical_alignment="center")
         with buttons, st.container(horizontal=True, horizontal_alignment="right"):
-            _buttons(run)
+            _buttons(run, now)
         with bar:
-            st.progress(min(1.0, run.step / run.config.steps), _news(run))
+            st.progress(min(1.0, run.step / run.config.steps), _news(run, now))
 
 
 def use(run: Run) -> None:
@@ -178,32 +179,32 @@ def _sentence(run: Run) -> str:
     return state.get("train_text").strip() or usual
 
 
-def _buttons(run: Run) -> None:
+def _buttons(run: Run, now: State) -> None:
     shop = lessons.workshop()
-    if run.state in AT_WORK:
+    if now in AT_WORK:
         st.button("Pause", icon=":material/pause:", on_click=shop.pause, args=(run,), disabled=bool(run.wish))
-    if run.state == "paused":
+    if now == "paused":
         why_not = lessons.hindrance()
         st.button(
             "Resume", icon=":material/play_arrow:", key="lesson-resume", on_click=_resume, args=(run,),
             disabled=bool(why_not), help=why_not,
         )  # fmt: skip
-    if run.state == "waiting":
+    if now == "waiting":
         st.button("Leave the queue", icon=":material/logout:", on_click=shop.stop, args=(run,))
-    elif not run.over:
+    else:
         st.button("Stop", icon=":material/stop:", on_click=shop.stop, args=(run,), disabled=run.wish == "stop")
 
 
-def _news(run: Run) -> str:
-    if run.wish:
-        return {"pause": "Pausing …", "stop": "Stopping …"}[run.wish]
-    if run.state == "starting":
+def _news(run: Run, now: State) -> str:
+    if wish := run.wish:
+        return {"pause": "Pausing …", "stop": "Stopping …"}[wish]
+    if now == "starting":
         return "Starting: a few seconds"
-    if run.state == "waiting":
+    if now == "waiting":
         ahead = lessons.workshop().ahead(run)
         others = "one training goes" if ahead < 2 else f"{ahead} trainings go"
         return f"Waiting: {others} before yours, as one at a time has the processor"
-    how = {"running": "", "paused": "Paused · ", "stopped": "Stopped · ", "done": "Done · "}[run.state]
+    how = {"running": "", "paused": "Paused · ", "stopped": "Stopped · ", "done": "Done · "}[now]
     loss = f" · loss {run.losses[-1][1]:.2f}" if run.losses else ""
     why = f" · {run.why}" if run.why else ""
     return prose.plain(
