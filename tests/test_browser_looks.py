@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
+from tests.colours import contrast, luminance
 from tests.screen import PAGES, PHONE, chart, click, expect_both_drawn, explorer, frames, pick, settle, walk
 
 pytestmark = pytest.mark.browser
@@ -35,6 +36,7 @@ def test_on_a_phone_every_view_fits_and_the_switch_stays_in_reach_and_works(visi
         _expect_nothing_scrolls_sideways(page, view)
         _expect_columns_stacked(page, view)
         _expect_switch_in_reach_at_the_end(page, view)
+        _expect_words_stand_out(page, view)
     click(page, "Right")  # from there
     expect(page.locator(".model.a")).to_have_count(0)
     expect(page.locator(".model.b")).to_have_count(1)
@@ -55,26 +57,20 @@ def test_in_the_dark_words_and_pictures_stand_out_from_a_dark_ground(visitor, pa
     page = visitor(dark=True).open(path, text=TEXT)
     for view in walk(page, path):
         expect_both_drawn(page, view, left, right)
-        words = page.locator(
-            "h1, .stMain [data-testid=stCaptionContainer] p, .model .name, .token, .xtick text, "
-            ".explorer .control > span:visible, .explorer .caption"
-        )
-        seen = words.evaluate_all(COLOURS)
-        page_ground = seen[0][0]
-        for ground, ink, word in seen:
-            assert _luminance(ground) < DARK, (str(view), word)
-            assert _contrast(ground, ink) >= READABLE, (str(view), word)
+        grounds = _expect_words_stand_out(page, view)
+        page_ground = grounds[0]
+        assert max(map(luminance, grounds)) < DARK, str(view)
         for drawing in page.locator(
             "[data-testid=stPlotlyChart], .stage img, [data-testid=stIFrame], .explorer .side canvas"
         ).all():
             seen = _colours_seen(drawing)
             name = drawing.evaluate("one => one.ariaLabel || one.title || one.alt")
-            best = max(_contrast(page_ground, colour) for colour in seen)
+            best = max(contrast(page_ground, colour) for colour in seen)
             if view.path == "/":  # no words on them, no ground of their own, and faint where the numbers are small
                 assert best >= FAINT, name
             else:
                 assert best >= VISIBLE, name
-                assert _luminance(seen.most_common(1)[0][0]) < DARK, name
+                assert luminance(seen.most_common(1)[0][0]) < DARK, name
 
 
 # A word's own colour and that of what lies behind it, in 0–255, opacities applied.
@@ -96,6 +92,22 @@ COLOURS = """(words) => words.map((word) => {
   const style = getComputedStyle(word);
   return [ground, over(rgba(word instanceof SVGElement ? style.fill : style.color), ground, opacity), word.textContent];
 })"""
+
+
+def _expect_words_stand_out(page, view):
+    """Every word can be read; returns the colours of their grounds, the page's own first."""
+    words = page.locator(
+        "h1, .stMain [data-testid=stCaptionContainer] p, .model span, .token, .said span, .guess .what, .card span, "
+        ".explorer .control > span:visible, .explorer .caption, .xtick text, .ytick text, .xtitle, .ytitle, "
+        ".cbaxis text, .cbtitle text, .annotation-text, .bartext-outside"
+    )
+    for _ in range(20):
+        seen = words.evaluate_all(COLOURS)
+        pale = [word for ground, ink, word in seen if contrast(ground, ink) < READABLE]
+        if not pale:
+            return [ground for ground, _, _ in seen]
+        page.wait_for_timeout(250)  # what is drawn anew fades in
+    raise AssertionError(f"{view}: too pale to be read: {pale}")
 
 
 def _expect_text_box_first(page):
@@ -139,16 +151,3 @@ def _colours_seen(drawing):
     """How many pixels there are of each colour."""
     pixels = Image.open(BytesIO(drawing.screenshot())).convert("RGB")
     return Counter({colour: count for count, colour in pixels.getcolors(pixels.width * pixels.height)})
-
-
-def _contrast(one, other):
-    """From 1 (alike) to 21 (black on white), as WCAG 2.1 defines it."""
-    dark, light = sorted((_luminance(one), _luminance(other)))
-    return (light + 0.05) / (dark + 0.05)
-
-
-def _luminance(colour):
-    """Of red, green and blue in 0–255, as WCAG 2.1 defines it: 0 black, 1 white."""
-    parts = (value / 255 for value in colour)
-    linear = [part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
-    return float(sum(share * part for share, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True)))

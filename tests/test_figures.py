@@ -2,9 +2,11 @@
 
 import json
 import re
+import tomllib
 from importlib.resources import files
 from io import BytesIO
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import plotly.graph_objects as go
@@ -12,15 +14,17 @@ import pytest
 from PIL import Image
 
 from encoder import measures
-from encoder.figures import attention, embeddings, feed_forward, layers, steps, style, thumbnails, what_if
+from encoder.figures import attention, embeddings, feed_forward, heads, layers, steps, style, thumbnails, what_if
 from encoder.figures.style import GREY, LEFT, RIGHT, labels
 from encoder.labels import visible
 from encoder.maps import Places, places
 from encoder.quantities import QUANTITIES
 from encoder.steps import Bend, Strip
+from tests.colours import contrast, over, parsed
 from tests.synthetic import FFN, HEADS, HOSTILE, LAYERS, WIDTH, layer_weights, reading, relu
 from tests.synthetic import attention as random_attention
 
+ROOT = Path(__file__).parent.parent
 TRACE = reading()
 TOKENS = TRACE.tokens.text
 LAYER = TRACE.layers[1]
@@ -173,15 +177,28 @@ def test_one_head_says_which_way_attention_points():
 
 def test_numbers_stand_in_their_cells_and_what_rounds_to_nothing_is_left_out():
     weights = np.array([[1.0, 0.0, 0.0], [0.004, 0.37, 0.626], [0.2, 0.006, 0.794]], dtype=np.float32)
-    numbers = attention.one_head(weights, ("a", "b", "a"), LEFT).data[1]
+    pale, deep = attention.one_head(weights, ("a", "b", "a"), LEFT).data[1:]
     first, second, third = labels(("a", "b", "a"))
-    assert list(zip(numbers.y, numbers.x, numbers.text, strict=True)) == [
-        (first, first, "1.00"), (second, second, ".37"), (second, third, ".63"),
-        (third, first, ".20"), (third, second, ".01"), (third, third, ".79"),
+    assert list(zip(pale.y, pale.x, pale.text, strict=True)) == [
+        (second, second, ".37"), (second, third, ".63"), (third, first, ".20"), (third, second, ".01"),
     ]  # fmt: skip
+    assert list(zip(deep.y, deep.x, deep.text, strict=True)) == [(first, first, "1.00"), (third, third, ".79")]
+    assert (pale.textfont.color, deep.textfont.color) == (style.INK, "white")
 
 
-@pytest.mark.parametrize(("tokens", "traces"), [(attention.MOST_NUMBERS, 2), (attention.MOST_NUMBERS + 1, 1)])
+def test_words_in_coloured_cells_can_be_read_in_both_themes():
+    themes = tomllib.loads((ROOT / ".streamlit/config.toml").read_text(encoding="utf-8"))["theme"]
+    cells = [(colour, opacity) for colour in (LEFT, RIGHT) for opacity in np.linspace(0, 1, 21)]
+    cells += [(colour, heads.ROLE) for _, colour in heads.LOOKS.values() if colour]
+    for theme, ink in (("light", "#31333F"), ("dark", "#FAFAFA")):  # Streamlit's own
+        for colour, opacity in cells:
+            pale, deep = style.written([["word"]], ["row"], ["column"], np.array([[opacity]]))
+            assert (pale["text"], deep["text"]) in ((["word"], []), ([], ["word"]))
+            seen = over(parsed(colour), opacity, parsed(themes[theme]["backgroundColor"]))
+            assert contrast(seen, parsed("#FFFFFF" if deep["text"] else ink)) >= 3, (theme, colour, opacity)
+
+
+@pytest.mark.parametrize(("tokens", "traces"), [(attention.MOST_NUMBERS, 3), (attention.MOST_NUMBERS + 1, 1)])
 def test_numbers_are_drawn_only_where_there_is_room(tokens, traces):
     names = [f"t{number}" for number in range(tokens)]
     figure = attention.one_head(random_attention(tokens=tokens), names, LEFT)
@@ -190,7 +207,7 @@ def test_numbers_are_drawn_only_where_there_is_room(tokens, traces):
 
 def test_a_head_that_gives_the_shown_tokens_nothing_is_drawn_without_numbers():
     figure = attention.one_head(np.full((1, 1), 0.001, dtype=np.float32), ("cat",), LEFT)
-    assert not figure.data[1].text
+    assert not any(trace.text for trace in figure.data[1:])
 
 
 # Embeddings

@@ -81,7 +81,7 @@ def test_three_readings_are_the_weights_the_lengths_of_what_they_bring_and_rollo
 
 def shown_roles(app, side):
     """[layer][head] by the names on a map of roles, whose colours say the same."""
-    [picture] = charts(app, side)[f"chart-{side}-1"]["data"]
+    picture, *words = charts(app, side)[f"chart-{side}-1"]["data"]
     short = {name: role for role, (name, _) in LOOKS.items()}
     found = [[short[name] for name in row] for row in picture["text"]]
     for row, codes in zip(found, numbers(picture["z"]), strict=True):
@@ -91,6 +91,12 @@ def shown_roles(app, side):
             assert colour == (rgba(LOOKS[role][1], 0.6) if role else rgba(GREY, 0.08))
     assert picture["y"] == [f"layer {number}" for number in range(1, len(found) + 1)]
     assert picture["x"] == [str(number) for number in range(1, len(found[0]) + 1)]
+    written = {
+        (at, of): word for each in words for at, of, word in zip(each["y"], each["x"], each["text"], strict=True)
+    }
+    cells = ((at, of, word) for at, row in zip(picture["y"], picture["text"], strict=True)
+             for of, word in zip(picture["x"], row, strict=True))  # fmt: skip
+    assert written == {(at, of): word for at, of, word in cells if word}
     return found
 
 

@@ -78,7 +78,7 @@ def self_similarity(cosines: Array, places: Sequence[tuple[str, int]]) -> Figure
         xgap=1, ygap=1,
     )  # fmt: skip
     return picture(
-        [drawn, numbers(cosines, names, [name.split(".")[0] for name in names])],
+        [drawn, *numbers(cosines, names, [name.split(".")[0] for name in names], abs(cosines))],
         height=110 + 36 * len(names),
         xaxis=across(tickangle=0),
         yaxis=down(),
@@ -128,7 +128,8 @@ def layer_likeness(cka: Array, colour: str, rows: str = "", columns: str = "") -
     )  # fmt: skip
     after = "after layer (0: the embedding)"
     axes = [{"type": "category", "title": {"text": escape(name) or after}} for name in (rows, columns)]
-    return picture([drawn, numbers(cka, lower, upper)], height=110 + 34 * max(cka.shape), yaxis=axes[0], xaxis=axes[1])
+    said = numbers(cka, lower, upper, np.sqrt(cka.clip(0, 1)))
+    return picture([drawn, *said], height=110 + 34 * max(cka.shape), yaxis=axes[0], xaxis=axes[1])
 
 
 def curves(found: Mapping[str, tuple[Sequence[float] | Array, str]], unit: str) -> Figure:

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from encoder.figures.style import GREY, Drawn, Figure, Scale, layer_names, picture, rgba, stack_height
+from encoder.figures.style import GREY, Drawn, Figure, Scale, layer_names, picture, rgba, stack_height, written
 from encoder.heads import ROLES
 from encoder.trace import Array
 
+ROLE = 0.6  # opacity of a role's colour
 Roles = Array | Sequence[Sequence[str]]  # [layer, head] names of heads.ROLES, or "" for none
 # Colours that no model has, and the short names that the explorer writes on its small maps.
 LOOKS: dict[str, tuple[str, str]] = {
@@ -32,14 +33,15 @@ def role_map(roles: Roles, shares: Array | None = None) -> Figure:
     if shares is not None:
         said = [[f"{name}, in {share:.0%} of the sentences" for name, share in zip(*row, strict=True)]
                 for row in zip(said, shares.tolist(), strict=True)]  # fmt: skip
+    rows, columns = layer_names(layers), [str(head + 1) for head in range(heads)]
+    words = [[LOOKS[name][0] for name in row] for row in names.tolist()]
     drawn: Drawn = {
         "type": "heatmap", "z": numbers, "zmin": -0.5, "zmax": len(known) - 0.5, "colorscale": _steps(),
-        "showscale": False, "xgap": 2, "ygap": 2, "x": [str(head + 1) for head in range(heads)],
-        "y": layer_names(layers), "customdata": said,
-        "text": [[LOOKS[name][0] for name in row] for row in names.tolist()], "texttemplate": "%{text}",
-        "textfont": {"size": 10}, "hovertemplate": "%{y}, head %{x}: %{customdata}<extra></extra>",
+        "showscale": False, "xgap": 2, "ygap": 2, "x": columns, "y": rows, "customdata": said,
+        "text": words, "hovertemplate": "%{y}, head %{x}: %{customdata}<extra></extra>",
     }  # fmt: skip
-    return picture([drawn], height=stack_height(layers), xaxis={"type": "category", "title": {"text": "head"}})
+    traces = [drawn, *written(words, rows, columns, np.full(names.shape, ROLE))]
+    return picture(traces, height=stack_height(layers), xaxis={"type": "category", "title": {"text": "head"}})
 
 
 def legend(roles: Roles) -> str:
@@ -53,6 +55,6 @@ def _steps() -> Scale:
     """A scale of plain colours, one a role."""
     scale: Scale = []
     for number, (_, colour) in enumerate(LOOKS.values()):
-        shown = rgba(colour, 0.6) if colour else rgba(GREY, 0.08)
+        shown = rgba(colour, ROLE) if colour else rgba(GREY, 0.08)
         scale += [(number / len(LOOKS), shown), ((number + 1) / len(LOOKS), shown)]
     return scale

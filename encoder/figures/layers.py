@@ -18,6 +18,7 @@ from encoder.figures.style import (
     plain_scale,
     probability_scale,
     stack_height,
+    written,
 )
 from encoder.labels import visible
 from encoder.quantities import Quantity
@@ -68,10 +69,11 @@ def guesses(found: Sequence[Guess], colour: str) -> Figure:
     words = [[escape(visible(token, 14)) for token in guess.tokens] for guess in found]
     ranks = [f"{number}." for number in range(1, shares.shape[1] + 1)]
     drawn = heat(
-        shares, names, ranks, probability_scale(colour), (0, 1), text=words, texttemplate="%{text}", xgap=2, ygap=2,
+        shares, names, ranks, probability_scale(colour), (0, 1), text=words, xgap=2, ygap=2,
         hovertemplate="%{y}: %{text}<br>%{z:.1%}<extra></extra>", colorbar=colour_bar("probability"),
     )  # fmt: skip
-    return picture([drawn], height=110 + 34 * len(names), xaxis={"type": "category", "side": "top"})
+    said = written(words, names, ranks, np.sqrt(shares), size=12)
+    return picture([drawn, *said], height=110 + 34 * len(names), xaxis={"type": "category", "side": "top"})
 
 
 def head_names(count: int) -> list[str]:

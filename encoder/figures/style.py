@@ -16,6 +16,8 @@ from encoder.trace import Array
 # Okabe and Ito's palette, which colour-blind readers can tell apart. Left is from scratch, right is pretrained.
 LEFT, RIGHT, GREY = "#0072B2", "#D55E00", "#8A8F98"
 
+INK = "#000037"  # nearly black; Streamlit's charts have the strongest ink of the page's theme instead (its "gray 90")
+DEEP = 0.85  # opacity from which white is easier to read on a colour than the page's ink, whichever the theme
 Scale = list[tuple[float, str]]
 Drawn = dict[str, Any]  # part of a figure, as Plotly writes it
 Names = Sequence[Any] | Array
@@ -91,17 +93,31 @@ def reach_of(values: Array) -> float:
     return float(np.quantile(abs(values), 0.995)) or 1.0
 
 
-def numbers(values: Array, rows: Names, columns: Names, least: float = -np.inf) -> Drawn:
-    """The numbers of a heat map's cells, written as .37; what is smaller than `least` is left out.
+def written(words: Sequence[Sequence[str]], rows: Names, columns: Names, opacity: Array, size: int = 10) -> list[Drawn]:
+    """Words in the cells of a heat map, [row][column], the empty ones left out; opacity: of each cell's colour.
 
-    A trace of their own, because a heat map picks the colour of its numbers for an opaque scale.
+    A heat map would pick their colour for an opaque scale, which this page's ground shines through: so they are traces
+    of their own, one in the page's ink, and for deep colours one in white.
     """
-    cells = [place for place in np.ndindex(values.shape) if values[place] >= least]
-    return {
-        "type": "scatter", "mode": "text", "textfont": {"size": 10}, "hoverinfo": "skip",
-        "x": [columns[column] for _, column in cells], "y": [rows[row] for row, _ in cells],
-        "text": [f"{values[cell]:.2f}".replace("0.", ".", 1) for cell in cells],
-    }  # fmt: skip
+    cells = [(row, column) for row, line in enumerate(words) for column, word in enumerate(line) if word]
+    found = [
+        (ink, [cell for cell in cells if (opacity[cell] >= DEEP) == is_deep])
+        for is_deep, ink in ((False, INK), (True, "white"))
+    ]
+    return [
+        {
+            "type": "scatter", "mode": "text", "textfont": {"size": size, "color": ink}, "hoverinfo": "skip",
+            "x": [columns[column] for _, column in some], "y": [rows[row] for row, _ in some],
+            "text": [words[row][column] for row, column in some],
+        }
+        for ink, some in found
+    ]  # fmt: skip
+
+
+def numbers(values: Array, rows: Names, columns: Names, opacity: Array, least: float = -np.inf) -> list[Drawn]:
+    """The numbers of a heat map's cells, written as .37; what is smaller than `least` is left out."""
+    words = [[f"{value:.2f}".replace("0.", ".", 1) * (value >= least) for value in row] for row in values.tolist()]
+    return written(words, rows, columns, opacity)
 
 
 def layer_names(count: int) -> list[str]:
