@@ -60,6 +60,8 @@ def test_in_the_dark_words_and_pictures_stand_out_from_a_dark_ground(visitor, pa
         grounds = _expect_words_stand_out(page, view)
         page_ground = grounds[0]
         assert max(map(luminance, grounds)) < DARK, str(view)
+        for ground, ink, word in page.locator(".textpoint text").evaluate_all(COLOURS):  # in the theme's ink, or white
+            assert contrast(ground, ink) >= READABLE, (str(view), word)
         for drawing in page.locator(
             "[data-testid=stPlotlyChart], .stage img, [data-testid=stIFrame], .explorer .side canvas"
         ).all():

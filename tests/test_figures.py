@@ -20,6 +20,7 @@ from encoder.labels import visible
 from encoder.maps import Places, places
 from encoder.quantities import QUANTITIES
 from encoder.steps import Bend, Strip
+from encoder.trace import Guess
 from tests.colours import contrast, over, parsed
 from tests.synthetic import FFN, HEADS, HOSTILE, LAYERS, WIDTH, layer_weights, reading, relu
 from tests.synthetic import attention as random_attention
@@ -190,12 +191,20 @@ def test_words_in_coloured_cells_can_be_read_in_both_themes():
     themes = tomllib.loads((ROOT / ".streamlit/config.toml").read_text(encoding="utf-8"))["theme"]
     cells = [(colour, opacity) for colour in (LEFT, RIGHT) for opacity in np.linspace(0, 1, 21)]
     cells += [(colour, heads.ROLE) for _, colour in heads.LOOKS.values() if colour]
-    for theme, ink in (("light", "#31333F"), ("dark", "#FAFAFA")):  # Streamlit's own
+    for theme, ink in (("light", "#262730"), ("dark", "#FAFAFA")):  # what Streamlit puts for INK
         for colour, opacity in cells:
             pale, deep = style.written([["word"]], ["row"], ["column"], np.array([[opacity]]))
             assert (pale["text"], deep["text"]) in ((["word"], []), ([], ["word"]))
             seen = over(parsed(colour), opacity, parsed(themes[theme]["backgroundColor"]))
             assert contrast(seen, parsed("#FFFFFF" if deep["text"] else ink)) >= 3, (theme, colour, opacity)
+
+
+def test_no_heat_map_picks_the_colour_of_its_words_itself():
+    guess = Guess(1, ("dog", "cat"), (0.9, 0.05))
+    for figure in (heads.role_map([["previous", ""]]), layers.guesses([guess], LEFT), *drawn(TRACE).values()):
+        assert not any(trace.texttemplate for trace in figure.data if trace.type == "heatmap")
+    pale, deep = layers.guesses([guess], LEFT).data[1:]
+    assert (list(pale.text), list(deep.text)) == (["cat"], ["dog"])
 
 
 @pytest.mark.parametrize(("tokens", "traces"), [(attention.MOST_NUMBERS, 3), (attention.MOST_NUMBERS + 1, 1)])

@@ -53,9 +53,8 @@ def test_a_room_imports_only_what_it_may(path, never):
 
 @pytest.mark.parametrize("page", sorted(ROOT.glob("pages/*.py")), ids=lambda path: path.stem)
 def test_a_page_imports_of_the_encoder_only_what_the_guide_allows(page):
-    [row] = [
-        line for line in (ROOT / "CONTRIBUTING.md").read_text().splitlines() if line.startswith("| `pages/*.py` |")
-    ]
+    guide = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").splitlines()
+    [row] = [line for line in guide if line.startswith("| `pages/*.py` |")]
     allowed = {"encoder", *(f"encoder.{name}" for name in re.findall(r"`(\w+)`", row))}
     rooms = {".".join(name.split(".")[:2]) for name in imported(page) if name.split(".")[0] == "encoder"}
     assert rooms <= allowed

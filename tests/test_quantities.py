@@ -117,3 +117,12 @@ def test_labels_are_unique_and_every_quantity_explains_itself_in_a_sentence():
     for quantity in QUANTITIES.values():
         assert quantity.meaning.endswith(".")
         assert quantity.unit
+
+
+def test_the_means_of_spread_and_size_that_a_flipped_choice_is_told_by(minilm):
+    read = minilm.trace("The cat sat on the mat because it was tired.")
+    weights = read.layers[2].attention.astype(np.float64)
+    evenness = -(weights * np.log(weights)).sum(-1).mean() / np.log(len(read.tokens))
+    assert QUANTITIES["entropy"].of(read).mean(1)[2] == pytest.approx(evenness, rel=1e-4)
+    length = np.sqrt((read.layers[5].hidden ** 2).sum(-1)).mean()
+    assert QUANTITIES["size"].of(read)[1:].mean(1)[5] == pytest.approx(length, rel=1e-5)

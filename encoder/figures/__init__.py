@@ -9,4 +9,6 @@ def __getattr__(name: str) -> ModuleType:
     try:
         return import_module(f"{__name__}.{name}")
     except ModuleNotFoundError as error:
+        if error.name != f"{__name__}.{name}":  # it is there, and needs something that is not
+            raise
         raise AttributeError(f"There are no pictures called “{name}”.") from error

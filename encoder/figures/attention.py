@@ -18,6 +18,7 @@ from encoder.figures.style import (
     labels,
     numbers,
     picture,
+    probability_opacity,
     probability_scale,
     square,
 )
@@ -132,7 +133,8 @@ def one_head(attention: Array, tokens: Sequence[str], colour: str) -> Figure:
     scale, bar = probability_scale(colour), colour_bar("weight")
     traces = [heat(attention, names, names, scale, (0, 1), colorbar=bar, hovertemplate=hover)]
     if len(names) <= MOST_NUMBERS:
-        traces += numbers(attention, names, names, np.sqrt(attention), least=0.005)  # less would be written .00
+        opacity = probability_opacity(attention)
+        traces += numbers(attention, names, names, opacity, least=0.005)  # less would be written .00
     layout = square(len(names), least=480)
     layout["yaxis"]["title"] = {"text": FROM}
     return picture(traces, **layout, xaxis=across(title={"text": TO}))

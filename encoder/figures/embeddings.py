@@ -19,6 +19,7 @@ from encoder.figures.style import (
     map_axes,
     numbers,
     picture,
+    probability_opacity,
     probability_scale,
     reach_of,
     rgba,
@@ -73,12 +74,13 @@ def self_similarity(cosines: Array, places: Sequence[tuple[str, int]]) -> Figure
     """The cosine of one word's vectors in every two sentences; places: each sentence, and where the word begins."""
     names = [f"{number}. {excerpt(text, place)}" for number, (text, place) in enumerate(places, 1)]
     hover = "%{y}<br>%{x}<br>cosine %{z:.3f}<extra></extra>"
+    short = [name.split(".")[0] for name in names]
     drawn = signed_heat(
-        cosines, names, [name.split(".")[0] for name in names], 1, colorbar=colour_bar("cosine"), hovertemplate=hover,
+        cosines, names, short, 1, colorbar=colour_bar("cosine"), hovertemplate=hover,
         xgap=1, ygap=1,
     )  # fmt: skip
     return picture(
-        [drawn, *numbers(cosines, names, [name.split(".")[0] for name in names], abs(cosines))],
+        [drawn, *numbers(cosines, names, short, abs(cosines))],
         height=110 + 36 * len(names),
         xaxis=across(tickangle=0),
         yaxis=down(),
@@ -128,7 +130,7 @@ def layer_likeness(cka: Array, colour: str, rows: str = "", columns: str = "") -
     )  # fmt: skip
     after = "after layer (0: the embedding)"
     axes = [{"type": "category", "title": {"text": escape(name) or after}} for name in (rows, columns)]
-    said = numbers(cka, lower, upper, np.sqrt(cka.clip(0, 1)))
+    said = numbers(cka, lower, upper, probability_opacity(cka))
     return picture([drawn, *said], height=110 + 34 * max(cka.shape), yaxis=axes[0], xaxis=axes[1])
 
 

@@ -16,6 +16,7 @@ from encoder.figures.style import (
     layer_names,
     picture,
     plain_scale,
+    probability_opacity,
     probability_scale,
     stack_height,
     written,
@@ -72,7 +73,7 @@ def guesses(found: Sequence[Guess], colour: str) -> Figure:
         shares, names, ranks, probability_scale(colour), (0, 1), text=words, xgap=2, ygap=2,
         hovertemplate="%{y}: %{text}<br>%{z:.1%}<extra></extra>", colorbar=colour_bar("probability"),
     )  # fmt: skip
-    said = written(words, names, ranks, np.sqrt(shares), size=12)
+    said = written(words, names, ranks, probability_opacity(shares), size=12)
     return picture([drawn, *said], height=110 + 34 * len(names), xaxis={"type": "category", "side": "top"})
 
 

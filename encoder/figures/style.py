@@ -34,6 +34,11 @@ def probability_scale(colour: str) -> Scale:
     return [(step * step / 100, rgba(colour, step / 10)) for step in range(11)]
 
 
+def probability_opacity(values: Array) -> Array:
+    """How opaque that scale is for each value."""
+    return np.sqrt(values.clip(0, 1))
+
+
 def plain_scale(colour: str) -> Scale:
     """From the page's background to a colour, evenly."""
     return [(0.0, rgba(colour, 0)), (1.0, rgba(colour, 1))]
