@@ -122,7 +122,7 @@ def test_long_paired_and_short_texts_are_changed_too(visitor, query):
         expect(chart(page, side, 1).locator(HEAT)).to_have_count(1)
 
 
-def test_the_example_sentences_are_read_with_progress_and_then_known(visitor):
+def test_the_example_sentences_are_read_with_progress_and_then_known(visitor, scratch):
     page = visitor().open("/attention-heads", attention_view="roles", text=TEXT)
     settle(page)
     click(page, "Example sentences")
@@ -135,16 +135,16 @@ def test_the_example_sentences_are_read_with_progress_and_then_known(visitor):
         page.locator(".st-key-roles-csv-a button").click()
     lines = downloading.value.path().read_text(encoding="utf-8-sig").splitlines()
     assert lines[0].startswith("Layer,Head,Role,Of the sentences,Previous token,")
-    assert len(lines) == 1 + 5 * 8
+    assert len(lines) == 1 + scratch.card.layers * scratch.card.heads
 
 
-def test_a_neurons_sentences_have_its_words_marked(visitor):
+def test_a_neurons_sentences_have_its_words_marked(visitor, scratch, minilm):
     page = visitor().open("/feed-forward", neuron_view="corpus", text=TEXT)
     settle(page)
-    for side in "ab":
+    for side, model in (("a", scratch), ("b", minilm)):
         expect(page.locator(f".found.{side} .row")).to_have_count(10)
         expect(page.locator(f".found.{side} mark")).to_have_count(10)
-        expect(chart(page, side, 1, part="silent").locator(BARS)).to_have_count(5 if side == "a" else 6)
+        expect(chart(page, side, 1, part="silent").locator(BARS)).to_have_count(model.card.layers)
     expect(page.get_by_text("Neurons of MiniLM that are active at the same words")).to_be_visible()
 
 

@@ -437,13 +437,14 @@ def test_moving_together_past_a_models_last_layer_shows_its_last_one_and_says_so
     app.slider(key="pick.layer_b").set_value(6).run()
     app.slider(key="pick.head_b").set_value(12).run()
     assert fine(app)
-    assert layers_and_heads(app) == {"layer": 5, "head": 8, "layer_b": 6, "head_b": 12}
-    for side, layer, head in (("a", 4, 7), ("b", 5, 11)):
+    depth = len(both["a"].layers)
+    assert layers_and_heads(app) == {"layer": depth, "head": 8, "layer_b": 6, "head_b": 12}
+    for side, layer, head in (("a", depth - 1, 7), ("b", 5, 11)):
         small, large = charts(app, side).values()
         attention = both[side].layers[layer].attention
         assert shows(numbers(heat_maps(small)[head]["z"]), attention[head])
         assert shows(drawn(large), attention[head])
-    assert "has 5 layers: this is its last one." in said(half(app, "a"))
+    assert f"has {depth} layers: this is its last one." in said(half(app, "a"))
     assert "has 8 heads: this is its last one." in said(half(app, "a"))
     assert "this is its last one" not in said(half(app, "b"))
 
@@ -668,8 +669,8 @@ def test_a_step_shows_the_numbers_of_the_trace_in_both_columns(both):
         assert shows(table.value["Share"].to_numpy(), both[side].layers[1].attention[2, 3])
 
 
-def test_a_step_that_only_one_of_the_models_has_is_said_beside_it():
-    app = open_page("step_by_step", text=TEXT, step="final_norm", layer="5")
+def test_a_step_that_only_one_of_the_models_has_is_said_beside_it(scratch):
+    app = open_page("step_by_step", text=TEXT, step="final_norm", layer=str(scratch.card.layers))
     assert fine(app)
     assert "14 of 14: Final norm" in app.selectbox(key="pick.step").options
     assert "has no such step" in said(half(app, "b"))
