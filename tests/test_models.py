@@ -18,7 +18,7 @@ from torch import nn
 
 from encoder import models
 from encoder.bert import take_apart, walk
-from encoder.catalogue import BUILT_IN, DEFAULT_LEFT, DEFAULT_RIGHT, catalogue, minilm_folder
+from encoder.catalogue import BUILT_IN, DEFAULT_LEFT, DEFAULT_RIGHT, ROOT, catalogue, minilm_folder
 from encoder.devices import accelerator
 from encoder.errors import ModelError
 from encoder.model import PRESETS, Encoder
@@ -101,6 +101,16 @@ def test_minilm_is_the_model_its_paper_says(minilm):
     assert (card.layers, card.heads, card.width, card.ffn_width, card.vocabulary) == (6, 12, 384, 1_536, 30_522)
     assert (minilm.positions, card.tokenizer, card.source) == (512, "WordPiece", "pretrained")
     assert card.parameters == 22_565_376  # the published 22.7 million without the pooler
+
+
+def test_the_shipped_encoder_is_of_the_size_that_the_list_and_the_readme_tell(scratch):
+    card = scratch.card  # other tests ask it how deep it is
+    assert (card.layers, card.heads, card.width, card.ffn_width, card.vocabulary) == (5, 8, 256, 1_024, 30_522)
+    assert (scratch.positions, card.tokenizer, card.source) == (128, "WordPiece", "from scratch")
+    size = f"({card.layers} layers, {card.heads} heads, width {card.width}"
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert f"Our own encoder {size})" in catalogue()["scratch"].about
+    assert f"our encoder {size}," in readme
 
 
 def test_both_default_models_cut_a_text_into_the_same_tokens(scratch, minilm):
