@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 
 from encoder.__main__ import main, save
+from encoder.catalogue import ROOT
 from encoder.trace import EMBEDDING_AXES, LAYER_AXES
 from tests.tiny import save_tiny
-
-ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture

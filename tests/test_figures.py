@@ -6,7 +6,6 @@ import tomllib
 from importlib.resources import files
 from io import BytesIO
 from itertools import product
-from pathlib import Path
 
 import numpy as np
 import plotly.graph_objects as go
@@ -14,6 +13,7 @@ import pytest
 from PIL import Image
 
 from encoder import measures
+from encoder.catalogue import ROOT
 from encoder.figures import attention, embeddings, feed_forward, heads, layers, steps, style, thumbnails, what_if
 from encoder.figures.style import GREY, LEFT, RIGHT, labels
 from encoder.labels import visible
@@ -25,7 +25,6 @@ from tests.colours import contrast, over, parsed
 from tests.synthetic import FFN, HEADS, HOSTILE, LAYERS, WIDTH, layer_weights, reading, relu
 from tests.synthetic import attention as random_attention
 
-ROOT = Path(__file__).parent.parent
 TRACE = reading()
 TOKENS = TRACE.tokens.text
 LAYER = TRACE.layers[1]

@@ -12,7 +12,6 @@ import time
 import weakref
 from dataclasses import replace
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -24,6 +23,7 @@ from torch import nn
 from torch._dynamo.testing import CompileCounter
 
 from encoder.__main__ import main
+from encoder.catalogue import ROOT
 from encoder.checkpoints import read
 from encoder.masked import MaskedLanguageModel, Pieces, hide, score
 from encoder.model import Encoder
@@ -36,7 +36,6 @@ from tests.tiny import tiny_config
 
 pytestmark = pytest.mark.usefixtures("alone")
 
-ROOT = Path(__file__).parent.parent
 SENTENCES = (
     "The cat sat on the mat.", "A dog barked at the moon.", "We walked home in the rain.", "She sings every morning.",
     "The train was late again.", "Nobody knew the answer.", "He put the key under the stone.", "Birds fly south.",

@@ -8,13 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from encoder.catalogue import catalogue
+from encoder.catalogue import ROOT, catalogue
 from encoder.labels import visible
 from pages.shared.choices import FIRST_TEXT
 from pages.shared.prose import asset, chips, plain
 from tests.synthetic import HOSTILE
 
-ROOT = Path(__file__).parent.parent
 EXPLANATIONS = sorted(path.stem for path in ROOT.glob("assets/explain/*.md"))
 PAGES = sorted(ROOT.glob("pages/*.py"))
 EXAMPLES = json.loads((ROOT / "assets/examples.json").read_text(encoding="utf-8"))
