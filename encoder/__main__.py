@@ -65,7 +65,7 @@ def orders(options: argparse.Namespace) -> "Orders":
     training = PretrainConfig(**{each.name: given[each.name] for each in fields(PretrainConfig) if each.name in given})
     return Orders(
         tuple(options.texts), tuple(options.held_out), options.out, sizes, training,
-        options.evaluate_every, options.save_every, options.precision, options.compile, options.start,
+        options.evaluate_every, options.save_every, options.precision, options.compile, tuple(options.start),
     )  # fmt: skip
 
 
@@ -113,7 +113,11 @@ def _pretrain_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--held-out", nargs="*", default=[], help="texts to evaluate with")
     parser.add_argument("--out", type=Path, required=True, help="folder of the run; one that is there goes on")
     parser.add_argument(
-        "--start", type=Path, help="a finished model to begin with; of its sizes only --layers may differ"
+        "--start",
+        type=Path,
+        action="append",
+        default=[],
+        help="a finished model to begin with; given several times, the mean of them; only --layers may differ",
     )
     for name in (*SIZES, "steps", "batch", "length", "predictable", "seed"):
         parser.add_argument(f"--{name.replace('_', '-')}", type=int)

@@ -119,21 +119,31 @@ class MaskedLanguageModel(nn.Module):
         logits: Tensor = self.head(hidden, self.encoder.embeddings.token.weight)
         return logits
 
-    def begin_as(self, other: "MaskedLanguageModel") -> None:
+    def begin_as(self, *others: "MaskedLanguageModel") -> None:
         """Take over the weights of a model of the same sizes, which may have another number of layers.
 
         Layers that it lacks begin by adding nothing to what they read; the top ones that it has more are left out. What
-        it could not predict begins as its rarest piece.
+        it could not predict begins as its rarest piece. Of several models, the mean: where they went on from one
+        another it keeps what they share, and less of what each learned by heart (Wortsman et al. 2022).
         """
-        known = other.head.bias.detach()
-        bias = known.min().repeat(other.encoder.config.vocabulary)
-        bias[other.head.ids] = known
-        mine = {"head.ids": self.head.ids, "head.bias": bias[self.head.ids]}
+        begun = [self._begun_as(other) for other in others]
+        mean = {name: torch.stack([weights[name] for weights in begun]).nanmean(0) for name in begun[0]}
+        rarest = min(float(other.head.bias.detach().min()) for other in others)
+        mean["head.bias"] = mean["head.bias"].nan_to_num(rarest)
+        self.load_state_dict(mean | {"head.ids": self.head.ids})
+
+    def _begun_as(self, other: "MaskedLanguageModel") -> dict[str, Tensor]:
+        """All weights but the choices; the bias of a piece that the other could not predict is NaN."""
         own = self.state_dict()
-        self.load_state_dict(own | {name: value for name, value in other.state_dict().items() if name in own} | mine)
-        for layer in self.encoder.layers[len(other.encoder.layers) :]:
-            nn.init.zeros_(layer.attention.output.weight)
-            nn.init.zeros_(layer.feed_forward.contract.weight)
+        bias = torch.full((other.encoder.config.vocabulary,), torch.nan)
+        bias[other.head.ids] = other.head.bias.detach()
+        weights = own | {name: weight for name, weight in other.state_dict().items() if name in own}
+        for number in range(len(other.encoder.layers), len(self.encoder.layers)):
+            for part in ("attention.output", "feed_forward.contract"):
+                name = f"encoder.layers.{number}.{part}.weight"
+                weights[name] = torch.zeros_like(own[name])
+        del weights["head.ids"]
+        return weights | {"head.bias": bias[self.head.ids]}
 
     def loss(self, batch: Masked) -> tuple[Tensor, Tensor]:
         """Sum of the losses, in nats, and how many there are: of the tokens asked for that can be predicted."""

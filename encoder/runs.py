@@ -46,7 +46,7 @@ class Orders:
     save_every: int = 250
     precision: str = "no"
     compiled: bool = False
-    start: Path | None = None  # a finished model whose weights to begin with, instead of random ones
+    start: tuple[Path, ...] = ()  # finished models, the mean of whose weights to begin with, instead of random ones
 
     def __post_init__(self) -> None:
         """Raises ValueError for what cannot be asked for."""
@@ -57,6 +57,11 @@ class Orders:
     def encoder(self) -> EncoderConfig:
         """Of a run that begins with random weights. Raises ValueError for sizes that no encoder can have."""
         return replace(SMALL, **{"positions": self.training.length, **self.sizes})
+
+    @property
+    def begun(self) -> str | None:
+        """What the weights were before the first step, for who reads of it later."""
+        return " ".join(map(str, self.start)) or None
 
 
 class Journal:
@@ -102,7 +107,7 @@ def run(orders: Orders) -> None:
     if learn(model, orders, row).accelerator.is_main_process:
         texts = [Path(source).name for source in orders.sources]
         about = {"training": asdict(orders.training), "texts": texts, "precision": orders.precision}
-        start = {"start": str(orders.start)} if orders.start else {}
+        start = {"start": orders.begun} if orders.begun else {}
         checkpoints.save(model, orders.out / "model", about | start)
 
 
@@ -125,7 +130,7 @@ def learn(model: MaskedLanguageModel, orders: Orders, row: Array) -> Pretraining
     pieces = Pieces.of(wordpiece())
     held_out = _held_out(orders)
     texts = Sequences(row, orders.training.length, pieces.classify, orders.training.seed)
-    origin = {"texts": _digest(row.data), "start": str(orders.start) if orders.start else None}
+    origin = {"texts": _digest(row.data), "start": orders.begun}
     training = Pretraining(model, orders.training, pieces, texts, orders.precision, orders.compiled, origin)
     training.resume(orders.out)
     _go(training, orders, held_out)
@@ -134,19 +139,27 @@ def learn(model: MaskedLanguageModel, orders: Orders, row: Array) -> Pretraining
 
 def _model(orders: Orders, row: Array) -> MaskedLanguageModel:
     predictable = commonest(row, Pieces.of(wordpiece()), orders.training.predictable)
-    if orders.start is None:
+    if not orders.start:
         return MaskedLanguageModel(Encoder(orders.encoder, seed=orders.training.seed), predictable)
-    before = checkpoints.read(orders.start)
-    own = (orders.start / "tokenizer.json").is_file()
-    if own or before.encoder.config.vocabulary != wordpiece().get_vocab_size():
-        raise ValueError(f"The model in {orders.start} has another vocabulary than BERT's, which texts are cut with.")
-    model = MaskedLanguageModel(Encoder(_sizes(orders, before.encoder.config)), predictable)
-    model.begin_as(before)
+    before = [_before(folder) for folder in orders.start]
+    model = MaskedLanguageModel(Encoder(_sizes(orders, [each.encoder.config for each in before])), predictable)
+    model.begin_as(*before)
     return model
 
 
-def _sizes(orders: Orders, before: EncoderConfig) -> EncoderConfig:
-    """Of a model that begins as another: that one's, but for the number of layers."""
+def _before(folder: Path) -> MaskedLanguageModel:
+    before = checkpoints.read(folder)
+    own = (folder / "tokenizer.json").is_file()
+    if own or before.encoder.config.vocabulary != wordpiece().get_vocab_size():
+        raise ValueError(f"The model in {folder} has another vocabulary than BERT's, which texts are cut with.")
+    return before
+
+
+def _sizes(orders: Orders, all_before: list[EncoderConfig]) -> EncoderConfig:
+    """Of a model that begins as others: the last one's, but for the number of layers."""
+    before = all_before[-1]
+    if any(replace(other, layers=before.layers) != before for other in all_before):
+        raise ValueError("The models to start from have other sizes or settings than one another.")
     if orders.training.length > before.positions:
         raise ValueError(f"The model to start from reads {before.positions} tokens at most.")
     config = replace(before, layers=orders.sizes.get("layers", before.layers))

@@ -377,6 +377,36 @@ def test_a_piece_that_a_model_learns_anew_begins_as_its_rarest(pieces):
     torch.testing.assert_close(ours[:, 1:], theirs[:, [0, 2]])
 
 
+def test_a_run_begins_with_the_mean_of_several_models(book, tmp_path, capsys):
+    for seed, layers in (("1", "2"), ("2", "1")):
+        trained(tmp_path / seed, book, "--steps", "1", "--seed", seed, "--layers", layers)
+    start = [word for seed in "122" for word in ("--start", str(tmp_path / seed / "model"))]
+    trained(tmp_path / "mean", book, *start, "--steps", "0", "--layers", "1")
+    one, other, mean = (read(tmp_path / name / "model").state_dict() for name in ("1", "2", "mean"))
+    assert torch.equal(mean["head.ids"], one["head.ids"])
+    for name in set(mean) - {"head.ids"}:
+        expected = (one[name] + 2 * other[name]) / 3
+        torch.testing.assert_close(mean[name], expected, rtol=1e-3, atol=1e-4)  # as half precision holds it
+    about = json.loads((tmp_path / "mean" / "model" / "config.json").read_text())["about"]
+    assert about["start"].split() == [str(tmp_path / seed / "model") for seed in "122"]
+    trained(tmp_path / "wide", book, "--steps", "0", "--width", "48")
+    capsys.readouterr()
+    assert run(book, tmp_path / "odd", *start, "--start", str(tmp_path / "wide" / "model")) == 1
+    assert capsys.readouterr().err.endswith("The models to start from have other sizes or settings than one another.\n")
+
+
+def test_in_a_mean_only_models_that_can_predict_a_piece_say_how_often_it_comes():
+    models = [
+        MaskedLanguageModel(Encoder(TINY, seed=seed), torch.tensor(ids))
+        for seed, ids in ((1, [2000, 3000]), (2, [2000, 4000]))
+    ]
+    for model, bias in zip(models, ([1.0, 2.0], [3.0, -4.0]), strict=True):
+        model.head.bias.data = torch.tensor(bias)
+    after = MaskedLanguageModel(Encoder(TINY, seed=3), torch.tensor([1999, 2000, 3000, 4000]))
+    after.begin_as(*models)
+    assert after.head.bias.tolist() == [-4.0, 2.0, 2.0, -4.0]  # none, both, the first, the second
+
+
 def test_a_run_can_put_layers_on_top_of_the_model_it_starts_from_and_leave_them_out(book, tmp_path):
     trained(tmp_path / "before", book, "--steps", "10")
     start = ("--start", str(tmp_path / "before" / "model"), "--layers", "3", "--optimizer", "muon")
