@@ -64,10 +64,10 @@ BUILT_IN = (
     Entry(
         "scratch",
         "From scratch",
-        "Our own encoder (5 layers, 8 heads, width 256), taught by this project to guess hidden words of old novels "
+        "Our own encoder (4 layers, 8 heads, width 256), taught by this project to guess hidden words of old novels "
         "and of some Wikipedia.",
         folder=ROOT / "assets" / "scratch",
-        sha256="8b71f9b9d553256ae58241ca5b9e8b45d68bb117b25d575f162dde97bdbb504e",
+        sha256="b9d1120902e97e84fd5b0ccfa9b21bd9dc3529666be4fcdc3b133459721a4e9e",
     ),
     Entry(
         "scratch-untrained",
