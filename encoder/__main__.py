@@ -117,11 +117,11 @@ def _pretrain_options(parser: argparse.ArgumentParser) -> None:
         type=Path,
         action="append",
         default=[],
-        help="a finished model to begin with; given several times, the mean of them; only --layers may differ",
+        help="a finished model to begin with, or the mean of several; --layers may differ, and --length be more",
     )
     for name in (*SIZES, "steps", "batch", "length", "predictable", "seed"):
         parser.add_argument(f"--{name.replace('_', '-')}", type=int)
-    for name in ("learning_rate", "warm_up", "weight_decay", "clip", "mask_rate", "last_mask_rate"):
+    for name in ("learning_rate", "warm_up", "weight_decay", "clip", "mask_rate", "last_mask_rate", "repeat_rate"):
         parser.add_argument(f"--{name.replace('_', '-')}", type=float)
     parser.add_argument("--optimizer", choices=("adamw", "muon"), help="muon: for the matrices of linear layers")
     parser.add_argument("--whole-words", action="store_true", default=None, help="hide all pieces of a word or none")

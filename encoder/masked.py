@@ -11,6 +11,9 @@ from torch.nn.functional import cross_entropy, embedding
 
 from encoder.model import Encoder
 
+STRETCHES = 4  # that a sequence can repeat
+SHORTEST = 4  # tokens of one; the longest is a quarter of the sequence, and short ones are as likely as long ones
+
 
 @dataclass(frozen=True)
 class Pieces:
@@ -63,6 +66,23 @@ def hide(ids: Tensor, pieces: Pieces, rate: float, chance: torch.Generator, whol
     read = torch.where(asked & (kinds < 0.8), pieces.mask, ids)
     read = torch.where(asked & (kinds >= 0.9), others, read)
     return Masked(read, segments(ids, pieces), asked, ids)
+
+
+def repeat(ids: Tensor, rate: float, chance: torch.Generator) -> Tensor:
+    """Write stretches of each sequence over other places of it: what is hidden in one can be looked up in the other.
+
+    Plain text repeats itself too seldom for a small encoder to learn how to look anything up.
+
+    ids: [batch, token] on the CPU; each sequence begins with [CLS], which stays. rate: how likely each of STRETCHES is.
+    """
+    ids, tokens = ids.clone(), ids.shape[-1] - 1
+    for row in ids[:, 1:]:
+        for happens, long, source, target in torch.rand(STRETCHES, 4, generator=chance).tolist():
+            if happens < rate:
+                length = min(tokens, int(SHORTEST * max(1.0, tokens / 4 / SHORTEST) ** long))
+                source, target = (int(place * (tokens - length + 1)) for place in (source, target))
+                row[target : target + length] = row[source : source + length].clone()
+    return ids
 
 
 def segments(ids: Tensor, pieces: Pieces) -> Tensor:
@@ -120,11 +140,12 @@ class MaskedLanguageModel(nn.Module):
         return logits
 
     def begin_as(self, *others: "MaskedLanguageModel") -> None:
-        """Take over the weights of a model of the same sizes, which may have another number of layers.
+        """Take over the weights of a model of the same sizes, which may have more or fewer layers, or fewer positions.
 
-        Layers that it lacks begin by adding nothing to what they read; the top ones that it has more are left out. What
-        it could not predict begins as its rarest piece. Of several models, the mean: where they went on from one
-        another it keeps what they share, and less of what each learned by heart (Wortsman et al. 2022).
+        Layers that it lacks begin by adding nothing to what they read; the top ones that it has more are left out.
+        Learned positions beyond its last begin as its first ones again (Beltagy et al. 2020, §5). What it could not
+        predict begins as its rarest piece. Of several models, the mean: where they went on from one another it keeps
+        what they share, and less of what each learned by heart (Wortsman et al. 2022).
         """
         begun = [self._begun_as(other) for other in others]
         mean = {name: torch.stack([weights[name] for weights in begun]).nanmean(0) for name in begun[0]}
@@ -142,6 +163,9 @@ class MaskedLanguageModel(nn.Module):
             for part in ("attention.output", "feed_forward.contract"):
                 name = f"encoder.layers.{number}.{part}.weight"
                 weights[name] = torch.zeros_like(own[name])
+        name = "encoder.embeddings.position.weight"
+        again = torch.arange(len(own[name])) % len(weights[name])
+        weights[name] = weights[name][again] if self.encoder.config.position == "learned" else own[name]
         del weights["head.ids"]
         return weights | {"head.bias": bias[self.head.ids]}
 

@@ -22,7 +22,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from encoder.masked import Masked, MaskedLanguageModel, Pieces, Score, hide, score
+from encoder.masked import Masked, MaskedLanguageModel, Pieces, Score, hide, repeat, score
 from encoder.texts import Batches, Sequences
 from encoder.trace import Array
 
@@ -30,7 +30,7 @@ HELD_OUT_SEED = 15  # what is hidden of held-out text is the same in every evalu
 BOUNDS = {  # the least and the most that a setting can be
     "steps": (0, math.inf), "batch": (1, math.inf), "length": (2, math.inf), "learning_rate": (0, math.inf),
     "warm_up": (0, 1), "weight_decay": (0, math.inf), "clip": (0, math.inf), "mask_rate": (0, 1),
-    "last_mask_rate": (0, 1), "predictable": (1, math.inf), "seed": (0, math.inf),
+    "last_mask_rate": (0, 1), "repeat_rate": (0, 1), "predictable": (1, math.inf), "seed": (0, math.inf),
 }  # fmt: skip
 
 
@@ -48,6 +48,7 @@ class PretrainConfig:
     clip: float = 1.0  # the longest gradient
     mask_rate: float = 0.6  # at the beginning: many guesses a step lead off the plateau (Wettig et al. 2022)
     last_mask_rate: float = 0.2  # at the end
+    repeat_rate: float = 0.0  # at the beginning, of stretches that a sequence repeats; none at the end
     whole_words: bool = False
     predictable: int = 10_000  # the commonest pieces; a head for all 30,522 would take most of the time
     seed: int = 0
@@ -69,6 +70,9 @@ class PretrainConfig:
 
     def mask_rate_at(self, step: int) -> float:
         return self.mask_rate + (self.last_mask_rate - self.mask_rate) * step / max(1, self.steps - 1)
+
+    def repeat_rate_at(self, step: int) -> float:
+        return self.repeat_rate * (1 - step / max(1, self.steps - 1))
 
 
 def processes() -> PartialState:
@@ -147,6 +151,8 @@ class Pretraining:
         """What is read and asked in a step, of all processes."""
         chance = torch.Generator().manual_seed(_seed(self.config.seed, step))
         ids = torch.from_numpy(self._texts.batch(step, self.config.batch)).long()
+        if rate := self.config.repeat_rate_at(step):
+            ids = repeat(ids, rate, chance)
         return hide(ids, self.pieces, self.config.mask_rate_at(step), chance, self.config.whole_words)
 
     def held_out(self, row: Array, rate: float = 0.15, most: int | None = None) -> Score:

@@ -156,13 +156,12 @@ def _before(folder: Path) -> MaskedLanguageModel:
 
 
 def _sizes(orders: Orders, all_before: list[EncoderConfig]) -> EncoderConfig:
-    """Of a model that begins as others: the last one's, but for the number of layers."""
+    """Of a model that begins as others: the last one's, but for the number of layers, and more positions if need be."""
     before = all_before[-1]
     if any(replace(other, layers=before.layers) != before for other in all_before):
         raise ValueError("The models to start from have other sizes or settings than one another.")
-    if orders.training.length > before.positions:
-        raise ValueError(f"The model to start from reads {before.positions} tokens at most.")
-    config = replace(before, layers=orders.sizes.get("layers", before.layers))
+    positions = max(before.positions, orders.training.length)
+    config = replace(before, layers=orders.sizes.get("layers", before.layers), positions=positions)
     for name, size in orders.sizes.items():
         if (its := getattr(config, name)) != size:
             raise ValueError(f"The {name.replace('_', ' ')} of the model to start from is {its}, not {size}.")

@@ -8,7 +8,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from encoder.bert import carry
-from encoder.masked import Masked, MaskedLanguageModel, Pieces, hide, score, segments
+from encoder.masked import Masked, MaskedLanguageModel, Pieces, hide, repeat, score, segments
 from encoder.model import Encoder
 from encoder.runs import wordpiece
 from tests.tiny import shaken, tiny_config
@@ -60,6 +60,22 @@ def test_whole_words_are_hidden_whole(pieces):
     goes_on[:, 1] = False  # what follows [CLS]
     assert torch.equal(asked[:, 1:][goes_on[:, 1:]], asked[:, :-1][goes_on[:, 1:]])
     assert 0.3 < asked.float().mean() < 0.5
+
+
+@pytest.mark.parametrize("tokens", [2, 9, 100])
+def test_what_is_hidden_in_a_repeated_stretch_can_be_looked_up_in_the_other(tokens):
+    ids = torch.arange(50 * tokens).reshape(50, tokens)  # none stands anywhere twice
+    twice = repeat(ids, 1.0, chance())
+    assert torch.equal(twice[:, 0], ids[:, 0])  # [CLS]
+    for before, after in zip(ids, twice, strict=True):
+        assert set(after.tolist()) <= set(before.tolist())
+    changed = twice != ids
+    assert changed.any() == (tokens > 2)
+    assert torch.equal(ids, torch.arange(50 * tokens).reshape(50, tokens))  # what was read stays as it is
+    assert torch.equal(repeat(ids, 1.0, chance()), twice)
+    assert torch.equal(repeat(ids, 0.0, chance()), ids)
+    assert tokens < 100 or 0.2 < changed.float().mean() < 0.6
+    assert changed.sum() > 1.5 * (repeat(ids, 0.3, chance()) != ids).sum() or tokens == 2
 
 
 def test_segments_take_turns_at_every_sep(pieces):

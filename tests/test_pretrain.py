@@ -123,6 +123,14 @@ def test_the_learning_rate_rises_then_falls_and_fewer_tokens_are_hidden_towards_
     assert [config.mask_rate_at(step) for step in (0, 99)] == pytest.approx([0.6, 0.2])
 
 
+def test_sequences_repeat_stretches_at_the_beginning_of_a_run_and_none_at_its_end(row, pieces):
+    plain, run = (pretraining(row, pieces, repeat_rate=rate, steps=20) for rate in (0.0, 1.0))
+    assert [run.config.repeat_rate_at(step) for step in (0, 19)] == [1.0, 0.0]
+    assert not torch.equal(run.batch(0).truth, plain.batch(0).truth)
+    for part, other in zip(run.batch(19), plain.batch(19), strict=True):
+        assert torch.equal(part, other)
+
+
 @pytest.mark.parametrize(("optimizer", "dropout"), [("adamw", 0.0), ("adamw", 0.3), ("muon", 0.0)])
 def test_a_resumed_run_goes_on_as_if_it_had_never_stopped(row, pieces, tmp_path, optimizer, dropout):
     whole, first = (pretraining(row, pieces, dropout=dropout, optimizer=optimizer) for _ in range(2))
@@ -239,7 +247,8 @@ def test_each_of_two_processes_trains_on_its_half_of_the_sequences(row, pieces, 
 
 @pytest.mark.parametrize(("name", "value"), [
     ("steps", -1), ("batch", 0), ("length", 1), ("predictable", 0), ("seed", -1), ("mask_rate", 1.5),
-    ("last_mask_rate", -0.1), ("learning_rate", math.nan), ("clip", math.inf), ("warm_up", 2), ("weight_decay", -1),
+    ("last_mask_rate", -0.1), ("repeat_rate", 1.1), ("learning_rate", math.nan), ("clip", math.inf), ("warm_up", 2),
+    ("weight_decay", -1),
 ])  # fmt: skip
 def test_a_setting_that_no_run_can_have_is_refused(name, value):
     with pytest.raises(ValueError, match=f"^The {name.replace('_', ' ')} has to be .*, and is {value}\\.$"):
@@ -424,6 +433,28 @@ def test_a_run_can_put_layers_on_top_of_the_model_it_starts_from_and_leave_them_
     lower = read(tmp_path / "fewer" / "model").encoder
     torch.testing.assert_close(lower.layers[0](after.embeddings(ids)), after.layers[0](after.embeddings(ids)))
     assert len(lower.layers) == 1
+
+
+@pytest.mark.parametrize("position", ["learned", "sinusoidal"])
+def test_a_model_with_more_positions_than_the_one_it_begins_as_reads_short_texts_alike(position):
+    config = replace(TINY, position=position, positions=12)
+    before, after = (
+        MaskedLanguageModel(Encoder(replace(config, positions=positions), seed), torch.arange(1996, 2010)).eval()
+        for seed, positions in ((1, 12), (2, 30))
+    )
+    own = after.encoder.embeddings.position.weight.clone()
+    after.begin_as(before)
+    first, table = before.encoder.embeddings.position.weight, after.encoder.embeddings.position.weight
+    assert torch.equal(table, torch.cat([first, first, first[:6]]) if position == "learned" else own)
+    ids = torch.arange(2000, 2012)[None]
+    torch.testing.assert_close(after.encoder(ids), before.encoder(ids))
+
+
+def test_a_run_can_read_longer_sequences_than_the_model_it_starts_from(book, tmp_path):
+    trained(tmp_path / "before", book, "--steps", "1")
+    longer = ("--length", "20", "--positions", "20", "--repeat-rate", "0.5")
+    trained(tmp_path / "after", book, "--start", str(tmp_path / "before" / "model"), *longer)
+    assert read(tmp_path / "after" / "model").encoder.config.positions == 20
 
 
 def test_what_cannot_be_is_said_in_one_sentence(tmp_path, capsys):
