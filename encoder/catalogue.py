@@ -67,7 +67,7 @@ BUILT_IN = (
         "Our own encoder (4 layers, 8 heads, width 256), taught by this project to guess hidden words of old novels "
         "and of some Wikipedia.",
         folder=ROOT / "assets" / "scratch",
-        sha256="b9d1120902e97e84fd5b0ccfa9b21bd9dc3529666be4fcdc3b133459721a4e9e",
+        sha256="a7b63799a2d022747548ebee7327ec6bf45b530dd757e82899fea09a15009f46",
     ),
     Entry(
         "scratch-untrained",

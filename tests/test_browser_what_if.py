@@ -95,7 +95,7 @@ def test_without_positions_the_head_for_the_previous_token_is_lost(visitor, scra
     expect(chart(page, "a", 1).locator(HEAT)).to_have_count(3)
     before = scratch.trace(TEXT).layers[0].attention[0]
     after = scratch.what_if(Changes(choices=(("position", "none"),))).trace(TEXT).layers[0].attention[0]
-    assert before.diagonal(-1).mean() > 0.9 > 0.5 > after.diagonal(-1).mean()
+    assert before.diagonal(-1).mean() > 0.8 > 0.3 > after.diagonal(-1).mean()
 
 
 def test_another_text_lets_the_chosen_words_go(visitor):
