@@ -121,7 +121,8 @@ def _pretrain_options(parser: argparse.ArgumentParser) -> None:
     )
     for name in (*SIZES, "steps", "batch", "length", "predictable", "seed"):
         parser.add_argument(f"--{name.replace('_', '-')}", type=int)
-    for name in ("learning_rate", "warm_up", "weight_decay", "clip", "mask_rate", "last_mask_rate", "repeat_rate"):
+    rates = ("learning_rate", "mask_rate", "last_mask_rate", "repeat_rate", "last_repeat_rate")
+    for name in (*rates, "warm_up", "weight_decay", "clip"):
         parser.add_argument(f"--{name.replace('_', '-')}", type=float)
     parser.add_argument("--optimizer", choices=("adamw", "muon"), help="muon: for the matrices of linear layers")
     parser.add_argument("--whole-words", action="store_true", default=None, help="hide all pieces of a word or none")

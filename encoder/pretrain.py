@@ -30,7 +30,8 @@ HELD_OUT_SEED = 15  # what is hidden of held-out text is the same in every evalu
 BOUNDS = {  # the least and the most that a setting can be
     "steps": (0, math.inf), "batch": (1, math.inf), "length": (2, math.inf), "learning_rate": (0, math.inf),
     "warm_up": (0, 1), "weight_decay": (0, math.inf), "clip": (0, math.inf), "mask_rate": (0, 1),
-    "last_mask_rate": (0, 1), "repeat_rate": (0, 1), "predictable": (1, math.inf), "seed": (0, math.inf),
+    "last_mask_rate": (0, 1), "repeat_rate": (0, 1), "last_repeat_rate": (0, 1), "predictable": (1, math.inf),
+    "seed": (0, math.inf),
 }  # fmt: skip
 
 
@@ -48,7 +49,8 @@ class PretrainConfig:
     clip: float = 1.0  # the longest gradient
     mask_rate: float = 0.6  # at the beginning: many guesses a step lead off the plateau (Wettig et al. 2022)
     last_mask_rate: float = 0.2  # at the end
-    repeat_rate: float = 0.0  # at the beginning, of stretches that a sequence repeats; none at the end
+    repeat_rate: float = 0.0  # at the beginning, of stretches that a sequence repeats
+    last_repeat_rate: float = 0.0  # at the end
     whole_words: bool = False
     predictable: int = 10_000  # the commonest pieces; a head for all 30,522 would take most of the time
     seed: int = 0
@@ -69,10 +71,13 @@ class PretrainConfig:
         return self.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, self.steps - warm)))
 
     def mask_rate_at(self, step: int) -> float:
-        return self.mask_rate + (self.last_mask_rate - self.mask_rate) * step / max(1, self.steps - 1)
+        return self._between(self.mask_rate, self.last_mask_rate, step)
 
     def repeat_rate_at(self, step: int) -> float:
-        return self.repeat_rate * (1 - step / max(1, self.steps - 1))
+        return self._between(self.repeat_rate, self.last_repeat_rate, step)
+
+    def _between(self, first: float, last: float, step: int) -> float:
+        return first + (last - first) * step / max(1, self.steps - 1)
 
 
 def processes() -> PartialState:

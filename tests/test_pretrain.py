@@ -126,6 +126,7 @@ def test_the_learning_rate_rises_then_falls_and_fewer_tokens_are_hidden_towards_
 def test_sequences_repeat_stretches_at_the_beginning_of_a_run_and_none_at_its_end(row, pieces):
     plain, run = (pretraining(row, pieces, repeat_rate=rate, steps=20) for rate in (0.0, 1.0))
     assert [run.config.repeat_rate_at(step) for step in (0, 19)] == [1.0, 0.0]
+    assert replace(run.config, last_repeat_rate=0.5).repeat_rate_at(19) == 0.5
     assert not torch.equal(run.batch(0).truth, plain.batch(0).truth)
     for part, other in zip(run.batch(19), plain.batch(19), strict=True):
         assert torch.equal(part, other)
@@ -247,8 +248,8 @@ def test_each_of_two_processes_trains_on_its_half_of_the_sequences(row, pieces, 
 
 @pytest.mark.parametrize(("name", "value"), [
     ("steps", -1), ("batch", 0), ("length", 1), ("predictable", 0), ("seed", -1), ("mask_rate", 1.5),
-    ("last_mask_rate", -0.1), ("repeat_rate", 1.1), ("learning_rate", math.nan), ("clip", math.inf), ("warm_up", 2),
-    ("weight_decay", -1),
+    ("last_mask_rate", -0.1), ("repeat_rate", 1.1), ("last_repeat_rate", -1), ("learning_rate", math.nan),
+    ("clip", math.inf), ("warm_up", 2), ("weight_decay", -1),
 ])  # fmt: skip
 def test_a_setting_that_no_run_can_have_is_refused(name, value):
     with pytest.raises(ValueError, match=f"^The {name.replace('_', ' ')} has to be .*, and is {value}\\.$"):
