@@ -67,7 +67,7 @@ BUILT_IN = (
         "Our own encoder (4 layers, 8 heads, width 256), taught by this project to guess hidden words of old novels "
         "and of some Wikipedia.",
         folder=ROOT / "assets" / "scratch",
-        sha256="a7b63799a2d022747548ebee7327ec6bf45b530dd757e82899fea09a15009f46",
+        sha256="446c43e281b2bd3b1562fb458db5b848eb28e09df09964350ace70db7e42d351",
     ),
     Entry(
         "scratch-untrained",
