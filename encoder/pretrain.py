@@ -23,6 +23,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from encoder.masked import Masked, MaskedLanguageModel, Pieces, Score, hide, repeat, score
+from encoder.muon import Muon
 from encoder.texts import Batches, Sequences
 from encoder.trace import Array
 
@@ -280,11 +281,7 @@ def _rows(file: Path, step: int) -> list[list[str]]:
 
 
 def _optimizers(model: nn.Module, config: PretrainConfig) -> list[torch.optim.Optimizer]:
-    """AdamW for every weight; or Muon for the matrices of linear layers, and AdamW for what is left.
-
-    Muon gives all directions of a matrix a step of one length (Jordan et al. 2024), here as long as AdamW's would be
-    (Liu et al. 2025), so that both follow one learning rate.
-    """
+    """AdamW for every weight; or Muon for the matrices of linear layers, and AdamW for what is left."""
     muon = config.optimizer == "muon"
     linear = [module.weight for module in model.modules() if muon and isinstance(module, nn.Linear)]
     taken = set(map(id, linear))
@@ -296,7 +293,7 @@ def _optimizers(model: nn.Module, config: PretrainConfig) -> list[torch.optim.Op
     adamw = torch.optim.AdamW(groups, lr=0.0, betas=(0.9, 0.98), fused=True)
     if not muon:
         return [adamw]
-    return [adamw, torch.optim.Muon(linear, 0.0, config.weight_decay, adjust_lr_fn="match_rms_adamw")]
+    return [adamw, Muon(linear, 0.0, config.weight_decay)]
 
 
 def _seed(seed: int, step: int) -> int:
