@@ -11,6 +11,7 @@ from huggingface_hub import constants
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 import encoder.models
+import encoder.reading
 from encoder import hub
 from encoder.labels import visible
 from pages.shared import prose
@@ -329,7 +330,7 @@ def full_gpu(monkeypatch, forget_models):
 
     def with_gpu(network, walk_of, device):
         cpu = readers(network, walk_of, "cpu")
-        return cpu if device == "cpu" else (encoder.models.Reader(device, cpu[0].walk), *cpu)
+        return cpu if device == "cpu" else (encoder.reading.Reader(device, cpu[0].walk), *cpu)
 
     def full(model, reader, *question):
         if reader.device == "cpu":

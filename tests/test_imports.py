@@ -19,7 +19,7 @@ def rooms():
         yield path, ("streamlit", "pages", "app", "tests")
         place = path.relative_to(ROOT / "encoder").as_posix()
         if place.startswith(("figures/", "measures")):
-            yield path, ("torch", "transformers", "encoder.model", "encoder.models", "encoder.bert")
+            yield path, ("torch", "transformers", "encoder.model", "encoder.models", "encoder.reading", "encoder.bert")
         else:
             yield path, ("plotly",)
     for path in [*sorted(ROOT.glob("pages/**/*.py")), ROOT / "app.py"]:

@@ -22,7 +22,8 @@ from encoder.catalogue import BUILT_IN, DEFAULT_LEFT, DEFAULT_RIGHT, ROOT, catal
 from encoder.devices import accelerator
 from encoder.errors import ModelError
 from encoder.model import PRESETS, Encoder
-from encoder.models import Model, Reader, load
+from encoder.models import Model, load
+from encoder.reading import Reader
 from encoder.tokens import Tokenizer, read_tokenizer
 from encoder.trace import EMBEDDING_AXES, LAYER_AXES, ModelCard
 from tests.test_guesses import with_head

@@ -10,7 +10,8 @@ from encoder.bert import clothe, load_bert
 from encoder.catalogue import minilm_folder
 from encoder.formulas import activated
 from encoder.model import Encoder
-from encoder.models import Model, Reader, load
+from encoder.models import Model, load
+from encoder.reading import Reader
 from encoder.steps import TITLES, Place, walk
 from encoder.tokens import Tokenizer
 from encoder.trace import ModelCard

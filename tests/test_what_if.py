@@ -21,7 +21,8 @@ from encoder.errors import ModelError
 from encoder.formulas import Affine, Norm, activated, applied, normed
 from encoder.measures import cosine, turn
 from encoder.model import Encoder
-from encoder.models import _divergence, load
+from encoder.models import load
+from encoder.reading import _divergence
 from encoder.steps import Place, walk
 from encoder.weights import weights_of
 from encoder.what_if import MOST_TOKENS, changed, each_head_off
