@@ -142,10 +142,12 @@ class MaskedLanguageModel(nn.Module):
     def begin_as(self, *others: "MaskedLanguageModel") -> None:
         """Take over the weights of a model of the same sizes, which may have more or fewer layers, or fewer positions.
 
-        Layers that it lacks begin by adding nothing to what they read; the top ones that it has more are left out.
-        Learned positions beyond its last begin as its first ones again (Beltagy et al. 2020, §5). What it could not
-        predict begins as its rarest piece. Of several models, the mean: where they went on from one another it keeps
-        what they share, and less of what each learned by heart (Wortsman et al. 2022).
+        The top layers that it has more are left out. Where it has fewer, its top one becomes several: each with its
+        weights and a part of what it adds, shorter steps that lead nearly as far (Chang et al. 2018); new layers that
+        began by adding nothing stayed idle. Learned positions beyond its last begin as its first ones again (Beltagy et
+        al. 2020, §5). What it could not predict begins as its rarest piece. Of several models, the mean: where they
+        went on from one another it keeps what they share, and less of what each learned by heart (Wortsman et al.
+        2022).
         """
         begun = [self._begun_as(other) for other in others]
         mean = {name: torch.stack([weights[name] for weights in begun]).nanmean(0) for name in begun[0]}
@@ -159,10 +161,11 @@ class MaskedLanguageModel(nn.Module):
         bias = torch.full((other.encoder.config.vocabulary,), torch.nan)
         bias[other.head.ids] = other.head.bias.detach()
         weights = own | {name: weight for name, weight in other.state_dict().items() if name in own}
-        for number in range(len(other.encoder.layers), len(self.encoder.layers)):
-            for part in ("attention.output", "feed_forward.contract"):
-                name = f"encoder.layers.{number}.{part}.weight"
-                weights[name] = torch.zeros_like(own[name])
+        top, layers = len(other.encoder.layers) - 1, len(self.encoder.layers)
+        for name, weight in other.encoder.layers[top].state_dict().items():
+            adds = name.startswith(("attention.output.", "feed_forward.contract."))
+            for number in range(top, layers):
+                weights[f"encoder.layers.{number}.{name}"] = weight / (layers - top) if adds else weight
         name = "encoder.embeddings.position.weight"
         again = torch.arange(len(own[name])) % len(weights[name])
         weights[name] = weights[name][again] if self.encoder.config.position == "learned" else own[name]

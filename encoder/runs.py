@@ -158,7 +158,7 @@ def _before(folder: Path) -> MaskedLanguageModel:
 def _sizes(orders: Orders, all_before: list[EncoderConfig]) -> EncoderConfig:
     """Of a model that begins as others: the last one's, but for the number of layers, and more positions if need be."""
     before = all_before[-1]
-    if any(replace(other, layers=before.layers) != before for other in all_before):
+    if any(replace(other, layers=before.layers, positions=before.positions) != before for other in all_before):
         raise ValueError("The models to start from have other sizes or settings than one another.")
     positions = max(before.positions, orders.training.length)
     config = replace(before, layers=orders.sizes.get("layers", before.layers), positions=positions)
