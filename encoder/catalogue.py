@@ -64,10 +64,10 @@ BUILT_IN = (
     Entry(
         "scratch",
         "From scratch",
-        "Our own encoder (4 layers, 8 heads, width 256), taught by this project to guess hidden words of old novels "
+        "Our own encoder (5 layers, 8 heads, width 256), taught by this project to guess hidden words of old novels "
         "and of some Wikipedia.",
         folder=ROOT / "assets" / "scratch",
-        sha256="446c43e281b2bd3b1562fb458db5b848eb28e09df09964350ace70db7e42d351",
+        sha256="6b0134d081d706731ca7a8edf6f8ca7e7ebc4e8b1707a09a7ea53d33b1af7d46",
     ),
     Entry(
         "scratch-untrained",
