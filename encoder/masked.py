@@ -140,14 +140,14 @@ class MaskedLanguageModel(nn.Module):
         return logits
 
     def begin_as(self, *others: "MaskedLanguageModel") -> None:
-        """Take over the weights of a model of the same sizes, which may have more or fewer layers, or fewer positions.
+        """Take over the weights of a model of the same sizes, which may have more or fewer layers and positions.
 
-        The top layers that it has more are left out. Where it has fewer, its top one becomes several: each with its
-        weights and a part of what it adds, shorter steps that lead nearly as far (Chang et al. 2018); new layers that
-        began by adding nothing stayed idle. Learned positions beyond its last begin as its first ones again (Beltagy et
-        al. 2020, §5). What it could not predict begins as its rarest piece. Of several models, the mean: where they
-        went on from one another it keeps what they share, and less of what each learned by heart (Wortsman et al.
-        2022).
+        The top layers and last positions that it has more are left out. Where it has fewer layers, its top one becomes
+        several: each with its weights and a part of what it adds, shorter steps that lead nearly as far (Chang et al.
+        2018); new layers that began by adding nothing stayed idle. Learned positions beyond its last begin as its first
+        ones again (Beltagy et al. 2020, §5). What it could not predict begins as its rarest piece. Of several models,
+        the mean: where they went on from one another it keeps what they share, and less of what each learned by heart
+        (Wortsman et al. 2022).
         """
         begun = [self._begun_as(other) for other in others]
         mean = {name: torch.stack([weights[name] for weights in begun]).nanmean(0) for name in begun[0]}
