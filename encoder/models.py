@@ -23,7 +23,7 @@ from encoder.catalogue import Entry, catalogue, minilm_folder
 from encoder.devices import accelerator, free_memory, is_out_of_memory
 from encoder.errors import ModelError
 from encoder.model import PRESETS, Encoder
-from encoder.reading import DEFAULT_LIMIT, Head, Model, Reader, of_encoder
+from encoder.reading import DEFAULT_LIMIT, Head, Model, Reader
 from encoder.tokens import read_tokenizer
 from encoder.trace import ModelCard
 
@@ -77,7 +77,7 @@ def _from_scratch(entry: Entry, encoder: Encoder, device: str, head: Head | None
         parameters=sum(weight.numel() for weight in encoder.parameters() if weight.requires_grad),  # not fixed sines
         tokenizer=tokenizer.name,
     )
-    readers = _readers(encoder, of_encoder, device)
+    readers = _readers(encoder, Reader.of, device)
     return Model(card, tokenizer, config.positions, config.scale, readers, head, lambda: encoder)
 
 

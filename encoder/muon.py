@@ -39,19 +39,22 @@ class Muon(torch.optim.Optimizer):
     def _momentum(self, matrix: Tensor) -> Tensor:
         """The gradient with the memory of those before it (Nesterov's)."""
         assert matrix.grad is not None
-        memory: Tensor = self.state[matrix].setdefault("momentum_buffer", torch.zeros_like(matrix))
+        state = self.state[matrix]
+        if not state:
+            state["momentum_buffer"] = torch.zeros_like(matrix)
+        memory: Tensor = state["momentum_buffer"]
         memory.lerp_(matrix.grad, 1 - MOMENTUM)
         return matrix.grad.lerp(memory, MOMENTUM)
 
 
 def evened(matrices: Tensor) -> Tensor:
     """[matrix, row, column] with the same directions, all of a length of about 1 (0.7 to 1.2), by Newton and Schulz."""
-    wide = matrices if matrices.shape[-2] <= matrices.shape[-1] else matrices.mT
-    wide = wide.bfloat16() if wide.is_cuda else wide
+    if matrices.shape[-2] > matrices.shape[-1]:
+        return evened(matrices.mT).mT
+    wide = matrices.bfloat16() if matrices.is_cuda else matrices
     wide = wide / wide.norm(dim=(-2, -1), keepdim=True).clamp(min=1e-7)  # no singular value is above 1
     a, b, c = COEFFICIENTS
     for _ in range(ROUNDS):
         square = wide @ wide.mT  # [matrix, row, row]
         wide = torch.baddbmm(wide, torch.baddbmm(square, square, square, beta=b, alpha=c), wide, beta=a)
-    even = wide.to(matrices.dtype)
-    return even if matrices.shape[-2] <= matrices.shape[-1] else even.mT
+    return wide.to(matrices.dtype)

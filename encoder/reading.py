@@ -41,6 +41,11 @@ class Reader:
     walk: Walk
     last_norm: nn.Module = NO_NORM  # on top of the last layer
 
+    @classmethod
+    def of(cls, encoder: Encoder, device: str) -> "Reader":
+        """Our encoder, which lies on that device."""
+        return cls(device, encoder.trace, encoder.final_norm)
+
 
 class Head(NamedTuple):
     """A prediction head on the CPU."""
@@ -90,7 +95,7 @@ class Model:
         """The model with those changes, computed by our Encoder on the CPU. Raises ModelError as `weights` does."""
         encoder = changed(self._ours(), changes)
         return Model(
-            self.card, self._tokenizer, self.positions, encoder.config.scale, (of_encoder(encoder, "cpu"),),
+            self.card, self._tokenizer, self.positions, encoder.config.scale, (Reader.of(encoder, "cpu"),),
             self._head, lambda: encoder,
         )  # fmt: skip
 
@@ -183,11 +188,6 @@ class Model:
     def _layer_trace(self, states: LayerStates) -> LayerTrace:
         arrays = {name: _array(tensor) for name, tensor in states._asdict().items() if name != "scores"}
         return LayerTrace(**arrays, scale=self._scale)
-
-
-def of_encoder(encoder: Encoder, device: str) -> Reader:
-    """The encoder, which lies on that device, as what reads."""
-    return Reader(device, encoder.trace, encoder.final_norm)
 
 
 def _divergence(before: Tensor, after: Tensor) -> Tensor:

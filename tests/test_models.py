@@ -46,7 +46,7 @@ TEXT, PAIR = "The cat sat on the mat.", "It was warm there."
 def scratch_model(encoder, readers=None, backend=None):
     """A Model around an encoder that the test holds."""
     card = ModelCard("tiny", "test", 2, 3, 12, 20, encoder.config.vocabulary, 0, "WordPiece")
-    readers = readers or (Reader("cpu", encoder.trace, encoder.final_norm),)
+    readers = readers or (Reader.of(encoder, "cpu"),)
     return Model(
         card, Tokenizer(backend or wordpiece()), encoder.config.positions, encoder.config.scale, readers,
         encoder=lambda: encoder,

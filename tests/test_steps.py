@@ -36,7 +36,7 @@ def model_of(encoder):
     config = encoder.config
     sizes = (config.layers, config.heads, config.width, config.ffn_width, config.vocabulary, 0, "WordPiece")
     card = ModelCard("tiny", "from scratch", *sizes)
-    readers = (Reader("cpu", encoder.trace, encoder.final_norm),)
+    readers = (Reader.of(encoder, "cpu"),)
     return Model(card, Tokenizer(wordpiece()), config.positions, config.scale, readers, None, lambda: encoder)
 
 
