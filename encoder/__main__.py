@@ -16,7 +16,30 @@ if TYPE_CHECKING:
     from encoder.runs import Orders
 
 # Of a pretraining run: the options of these names are settings of the encoder, or of the training.
-SIZES = ("width", "layers", "heads", "ffn_width", "positions")
+SIZES = {
+    "width": "numbers that stand for a token",
+    "layers": "one upon the other",
+    "heads": "of each layer",
+    "ffn_width": "neurons of each layer",
+    "positions": "tokens that it can read at most (default: --length)",
+}
+COUNTS = {
+    "steps": "batches to learn from; 0: none, the model as it begins",
+    "batch": "sequences of a step, of all processes together",
+    "length": "tokens of a sequence",
+    "predictable": "how many pieces, the commonest, it learns to predict",
+    "seed": "what all chance follows from",
+}
+SHARES = {
+    "learning_rate": "the highest; it rises first, then falls as a cosine",
+    "mask_rate": "share of the tokens that is hidden, at the beginning",
+    "last_mask_rate": "and at the end",
+    "repeat_rate": "how likely each of four stretches of a sequence is repeated in it, at the beginning",
+    "last_repeat_rate": "and at the end",
+    "warm_up": "share of the steps over which the learning rate rises",
+    "weight_decay": "of matrices",
+    "clip": "the longest gradient",
+}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -49,9 +72,12 @@ def _pretrain(options: argparse.Namespace) -> int:
 
     try:
         run(orders(options))
-    except (ModelError, OSError, ValueError) as error:
-        print(error, file=sys.stderr)
+    except (ModelError, OSError, ValueError, MemoryError, RuntimeError) as error:  # CUDA's memory is a RuntimeError
+        print(" ".join(str(error).split()) or type(error).__name__, file=sys.stderr)  # libraries' take many lines
         return 1
+    except KeyboardInterrupt:
+        print("Stopped; the same command goes on from the last checkpoint.", file=sys.stderr)
+        return 130
     return 0
 
 
@@ -108,8 +134,16 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _pretrain_options(parser: argparse.ArgumentParser) -> None:
-    # What is not given stays as it is in PretrainConfig and SMALL, with the reasons beside it.
-    parser.add_argument("texts", nargs="+", help="text files, folders of them, or data sets of the Hugging Face Hub")
+    parser.epilog = (
+        "What is not given stays as it is in PretrainConfig (encoder/pretrain.py) and SMALL (encoder/runs.py), with "
+        "the reasons beside it, or as it is in the model of --start."
+    )
+    parser.add_argument(
+        "texts",
+        nargs="+",
+        help="text files, folders of them, or data sets of the Hugging Face Hub with a column “text”: owner/name, "
+        "owner/name:split or owner/name:part:split",
+    )
     parser.add_argument("--held-out", nargs="*", default=[], help="texts to evaluate with")
     parser.add_argument("--out", type=Path, required=True, help="folder of the run; one that is there goes on")
     parser.add_argument(
@@ -119,11 +153,9 @@ def _pretrain_options(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="a finished model to begin with, or the mean of several; --layers may differ, and --length be more",
     )
-    for name in (*SIZES, "steps", "batch", "length", "predictable", "seed"):
-        parser.add_argument(f"--{name.replace('_', '-')}", type=int)
-    rates = ("learning_rate", "mask_rate", "last_mask_rate", "repeat_rate", "last_repeat_rate")
-    for name in (*rates, "warm_up", "weight_decay", "clip"):
-        parser.add_argument(f"--{name.replace('_', '-')}", type=float)
+    for kind, options in ((int, SIZES | COUNTS), (float, SHARES)):
+        for name, meaning in options.items():
+            parser.add_argument(f"--{name.replace('_', '-')}", type=kind, metavar="N", help=meaning)
     parser.add_argument("--optimizer", choices=("adamw", "muon"), help="muon: for the matrices of linear layers")
     parser.add_argument("--whole-words", action="store_true", default=None, help="hide all pieces of a word or none")
     parser.add_argument("--evaluate-every", type=int, default=500, help="steps (default: 500)")

@@ -43,7 +43,7 @@ PIECES = 3_000  # of the vocabulary made for somebody's own text
 FEWEST = 800  # tokens that can be learned from
 HELD_OUT = 0.05  # of somebody's own text, its end, is asked about and never learned from
 NEWS = 25  # steps whose mean loss is a point of the curve: sentences of one length are more or less surprising
-VOCABULARY, LOSSES = "vocabulary.json", "losses.json"  # in a lesson's folder, for when it goes on after a pause
+VOCABULARY = "vocabulary.json"  # in a lesson's folder, for when it goes on after a pause
 
 
 class Marks(NamedTuple):
@@ -168,29 +168,20 @@ class Lesson:
         every = max(1, config.steps // EXAMS)
         if training.step == 0 and not self._moment().exists():
             self._look()
-        losses = self._untold()
         while training.step < config.steps and not wish.heard:
-            losses.append(training.advance()["loss"])
+            training.advance()
             if training.step in self._moments or training.step % every == 0:
                 self._look()
             if training.step % NEWS == 0:
-                _tell("progress", step=training.step, loss=round(float(np.mean(losses)), 4))
-                losses = []
+                _tell("progress", step=training.step, loss=round(training.told()["loss"], 4))
         if training.step < config.steps and not self._moment().exists():
             self._look(last=True)
         self._keep(self._folder / MODEL)
         if training.step == config.steps:  # whatever was wished in the last of them
             return "done"
         if wish.heard == "pause":
-            (self._folder / LOSSES).write_text(json.dumps(losses))
             training.save(self._folder / "checkpoints")
         return {"pause": "paused", "stop": "stopped"}[wish.heard]
-
-    def _untold(self) -> list[float]:
-        """Losses from before a pause that no point of the curve holds yet."""
-        file = self._folder / LOSSES
-        untold: list[float] = json.loads(file.read_text()) if file.exists() else []
-        return untold
 
     def _look(self, last: bool = False) -> None:
         """An exam, and a snapshot where one is due, as it is at the last moment."""

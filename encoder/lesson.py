@@ -83,8 +83,12 @@ def milestone(steps: Sequence[Moment], values: Sequence[float], level: float) ->
     return reached
 
 
-def best_head(steps: Sequence[int], weights: Sequence[Sequence[Sequence[float]]]) -> tuple[str, int | None]:
-    """The head that gives most at the end, of [moment][layer][head], and from which step on it gives over half."""
+def by_head(weights: Sequence[Sequence[Sequence[float]]]) -> dict[str, list[float]]:
+    """The curve of each head, by its name, of [moment][layer][head]."""
     places = [(layer, head) for layer, row in enumerate(weights[-1]) for head in range(len(row))]
-    layer, head = max(places, key=lambda place: weights[-1][place[0]][place[1]])
-    return f"{layer + 1}-{head + 1}", milestone(steps, [moment[layer][head] for moment in weights], 0.5)
+    return {f"{layer + 1}-{head + 1}": [moment[layer][head] for moment in weights] for layer, head in places}
+
+
+def best_head(curves: Mapping[str, Sequence[float]]) -> str:
+    """The name of the head that gives most at the end."""
+    return max(curves, key=lambda name: curves[name][-1])

@@ -34,6 +34,7 @@ BOUNDS = {  # the least and the most that a setting can be
     "last_mask_rate": (0, 1), "repeat_rate": (0, 1), "last_repeat_rate": (0, 1), "predictable": (1, math.inf),
     "seed": (0, math.inf),
 }  # fmt: skip
+NEVER_ZERO = ("clip", "mask_rate", "last_mask_rate")  # or nothing would be learned, without a word
 
 
 @dataclass(frozen=True)
@@ -60,8 +61,10 @@ class PretrainConfig:
         """Raises ValueError for a setting that no run can have."""
         for name, (least, most) in BOUNDS.items():
             value = getattr(self, name)
-            if not least <= value <= most or not math.isfinite(value):
-                limits = f"at least {least}" if most == math.inf else f"between {least} and {most}"
+            above = name in NEVER_ZERO
+            if not least <= value <= most or not math.isfinite(value) or (above and not value):
+                limits = f"{'more than' if above else 'at least'} {least}"
+                limits += "" if most == math.inf else f" and at most {most}"
                 raise ValueError(f"The {name.replace('_', ' ')} has to be {limits}, and is {value}.")
 
     def learning_rate_at(self, step: int) -> float:
@@ -108,6 +111,7 @@ class Pretraining:
         self.config, self.pieces = config, pieces
         self._origin = {"precision": precision, **(origin or {})}
         self.step = 0  # how many are done
+        self._untold: list[dict[str, float]] = []  # figures of steps that no curve holds yet
         self._texts = texts
         processes()
         self.accelerator = Accelerator(mixed_precision=precision)
@@ -151,7 +155,14 @@ class Pretraining:
             optimizer.step()
             optimizer.zero_grad()
         self.step += 1
+        self._untold.append(done)
         return done
+
+    def told(self) -> dict[str, float]:
+        """What the steps since the last time were like, in the mean; those of before a checkpoint count."""
+        mean = {name: float(np.mean([each[name] for each in self._untold])) for name in self._untold[0]}
+        self._untold.clear()
+        return mean
 
     def batch(self, step: int) -> Masked:
         """What is read and asked in a step, of all processes."""
@@ -206,23 +217,26 @@ class Pretraining:
             states = optimizer.state_dict()["state"]
             save_file({f"{i}.{name}": value for i, state in states.items() for name, value in state.items()},
                       folder / f"optimizer-{number}.safetensors")  # fmt: skip
-        (folder / "run.json").write_text(json.dumps(self._facts(), indent=1))
+        (folder / "run.json").write_text(json.dumps(self._facts() | {"untold": self._untold}, indent=1))
         for file in folder.iterdir():
             with file.open("rb") as written:
                 os.fsync(written.fileno())
 
     def _read(self, folder: Path) -> None:
         facts = json.loads((folder / "run.json").read_text())
-        if others := [name for name, mine in self._facts().items() if name != "step" and facts.get(name) != mine]:
+        if others := list(_differences(facts, self._facts())):
             raise ValueError(f"{folder.parent} holds a run with other settings: {', '.join(others)}.")
-        self.model.load_state_dict(load_file(folder / "model.safetensors"))
-        for number, optimizer in enumerate(self._optimizers):
-            state = optimizer.state_dict()
-            for name, value in load_file(folder / f"optimizer-{number}.safetensors").items():
-                i, _, what = name.partition(".")
-                state["state"].setdefault(int(i), {})[what] = value
-            optimizer.load_state_dict(state)
-        self.step = facts["step"]
+        try:
+            self.model.load_state_dict(load_file(folder / "model.safetensors"))
+            for number, optimizer in enumerate(self._optimizers):
+                state = optimizer.state_dict()
+                for name, value in load_file(folder / f"optimizer-{number}.safetensors").items():
+                    i, _, what = name.partition(".")
+                    state["state"].setdefault(int(i), {})[what] = value
+                optimizer.load_state_dict(state)
+        except SafetensorError as error:
+            raise ValueError(f"The checkpoint {folder} is damaged: {error}.") from error
+        self.step, self._untold = facts["step"], facts.get("untold", [])
 
     def _facts(self) -> dict[str, Any]:
         model, training = asdict(self.model.encoder.config), asdict(self.config)
@@ -250,6 +264,20 @@ def questions(row: Array, pieces: Pieces, length: int, rate: float, most: int | 
             return
         yield hide(torch.from_numpy(ids[:left]).long(), pieces, rate, chance)
         left -= len(ids)
+
+
+def _differences(theirs: Mapping[str, Any], mine: Mapping[str, Any]) -> Iterator[str]:
+    """What a kept run and one that would go on from it do not share; of numbers, both."""
+    for name, value in mine.items():
+        other = theirs.get(name)
+        if isinstance(value, dict) and isinstance(other, dict):
+            yield from (
+                f"{each} (there {other.get(each)}, here {here})"
+                for each, here in value.items()
+                if other.get(each) != here
+            )
+        elif name != "step" and other != value:
+            yield name
 
 
 def checkpoints(folder: Path) -> list[Path]:

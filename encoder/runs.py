@@ -3,7 +3,8 @@
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import closing, nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from encoder.catalogue import minilm_folder
 from encoder.masked import MaskedLanguageModel, Pieces, Score
 from encoder.model import Encoder, EncoderConfig
 from encoder.pretrain import Figures, PretrainConfig, Pretraining, commonest, processes
-from encoder.texts import Sequences, paragraphs, stamp, token_row
+from encoder.texts import Sequences, paragraphs, stamp, token_row, token_rows
 from encoder.tokens import read_tokenizer
 from encoder.trace import Array
 
@@ -72,27 +73,25 @@ class Journal:
         self._curve = Figures(folder / "curve.csv", step)
         self._scores = Figures(folder / "held_out.csv", step)
         self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=step)
-        self._recent: list[Mapping[str, float]] = []
         self._bar = tqdm(
             total=steps * tokens, initial=step * tokens, unit=" tokens", unit_scale=True, smoothing=0.05, mininterval=1
         )
         self._tokens = tokens
 
-    def stepped(self, step: int, figures: Mapping[str, float]) -> None:
+    def stepped(self) -> None:
         self._bar.update(self._tokens)
-        self._recent.append(figures)
-        if step % SMOOTH:
-            return
-        mean = {name: round(float(np.mean([each[name] for each in self._recent])), 6) for name in figures}
-        self._recent.clear()
-        self._curve.write(step, mean)
-        self._bar.set_postfix(loss=f"{mean['loss']:.3f}")
-        for name, value in mean.items():
+
+    def told(self, step: int, figures: Mapping[str, float]) -> None:
+        """figures: the means of the last SMOOTH steps."""
+        self._curve.write(step, {name: round(value, 6) for name, value in figures.items()})
+        self._bar.set_postfix(loss=f"{figures['loss']:.3f}")
+        for name, value in figures.items():
             self._board.add_scalar(name, value, step)
 
     def scored(self, step: int, text: str, score: Score) -> None:
         self._scores.write(step, {"text": text, **score._asdict()})
-        self._board.add_scalar(f"accuracy/{text}", score.accuracy, step)
+        for name in ("accuracy", "loss", "perplexity"):
+            self._board.add_scalar(f"{name}/{text}", getattr(score, name), step)
         self._bar.write(f"step {step}, {text}: accuracy {score.accuracy:.3f}, perplexity {score.perplexity:.1f}")
 
     def close(self) -> None:
@@ -115,14 +114,33 @@ def tokens(orders: Orders) -> Array:
     """[token] ids of all texts to learn from: cut once, kept in the run's folder for when it goes on."""
     orders.out.mkdir(parents=True, exist_ok=True)
     texts = _digest(json.dumps([stamp(source) for source in orders.sources]).encode())
-    file, coming = orders.out / f"tokens-{texts}.npy", orders.out / ".coming-tokens.npy"
+    file, coming = orders.out / f"tokens-{texts}.int32", orders.out / ".coming-tokens"
     with processes().main_process_first():
         if not file.exists():
-            for others in orders.out.glob("tokens-*.npy"):
+            for others in orders.out.glob("tokens-*"):
                 others.unlink()
-            np.save(coming, np.concatenate([token_row(paragraphs(source), wordpiece()) for source in orders.sources]))
+            _cut(orders.sources, coming)
             os.replace(coming, file)
-        return np.load(file, mmap_mode="r")
+        return np.memmap(file, np.int32, "r") if file.stat().st_size else np.zeros(0, np.int32)
+
+
+def _cut(sources: Sequence[str], file: Path) -> None:
+    """Write the tokens of all texts as they come, so that they need not fit into memory; each text is cut once."""
+    places: dict[str, tuple[int, int]] = {}  # of a text that was cut: its first token, and how many they are
+    told = tqdm(desc="cutting texts", unit=" tokens", unit_scale=True, delay=3)  # tests and small texts are quicker
+    with told, file.open("wb") as row:
+        for source in sources:
+            if source in places:
+                first, count = places[source]
+                row.flush()
+                np.fromfile(file, np.int32, count, offset=4 * first).tofile(row)
+                told.update(count)
+                continue
+            first = told.n
+            for part in token_rows(paragraphs(source), wordpiece()):
+                part.tofile(row)
+                told.update(len(part))
+            places[source] = first, told.n - first
 
 
 def learn(model: MaskedLanguageModel, orders: Orders, row: Array) -> Pretraining:
@@ -187,18 +205,26 @@ def _go(training: Pretraining, orders: Orders, held_out: Mapping[str, Array]) ->
     steps = orders.training.steps
     tokens = orders.training.batch * orders.training.length
     journal = Journal(orders.out, training.step, steps, tokens) if training.accelerator.is_main_process else None
-    while training.step < steps:
-        figures = training.advance()
-        last = training.step == steps
-        if journal:
-            journal.stepped(training.step, figures)
-            if last or training.step % orders.evaluate_every == 0:
-                for text, row in held_out.items():
-                    journal.scored(training.step, text, training.held_out(row, most=None if last else GLANCE))
-        if last or training.step % orders.save_every == 0:
-            training.save(orders.out)
-    if journal:
-        journal.close()
+    with closing(journal) if journal else nullcontext():
+        if journal and not steps:  # a mean of models is asked as it is
+            _ask(training, held_out, journal)
+        while training.step < steps:
+            training.advance()
+            last = training.step == steps
+            figures = training.told() if training.step % SMOOTH == 0 else None
+            if journal:
+                journal.stepped()
+                if figures:
+                    journal.told(training.step, figures)
+                if last or training.step % orders.evaluate_every == 0:
+                    _ask(training, held_out, journal, None if last else GLANCE)
+            if last or training.step % orders.save_every == 0:
+                training.save(orders.out)
+
+
+def _ask(training: Pretraining, held_out: Mapping[str, Array], journal: Journal, most: int | None = None) -> None:
+    for text, row in held_out.items():
+        journal.scored(training.step, text, training.held_out(row, most=most))
 
 
 def _digest(data: bytes | memoryview) -> str:

@@ -17,7 +17,8 @@ AT_ONCE = 4_096  # paragraphs the tokenizer gets at once: enough for all cores
 def paragraphs(source: str) -> Iterator[str]:
     """The lines that are not blank of a text file, of every `.txt` in a folder, or of a data set of the Hub by name.
 
-    Of a data set, which is streamed, the column "text" of the split "train" is read; "name:split" names another split.
+    Of a data set, which is streamed, the column "text" of the split "train" is read; "name:split" names another split,
+    "name:part:split" one of the parts (Hugging Face calls them configs) of a data set that has several.
     Raises FileNotFoundError where none of these is there, ValueError for a data set without that column.
     """
     if files := _files(source):
@@ -58,8 +59,8 @@ def _lines(file: Path) -> Iterator[str]:
 def _streamed(source: str) -> Iterator[str]:
     from datasets import load_dataset  # slow to import, and few need it
 
-    name, _, split = source.partition(":")
-    for row in load_dataset(name, split=split or "train", streaming=True):
+    name, *part, split = source.split(":") if ":" in source else (source, "train")
+    for row in load_dataset(name, *part[:1], split=split, streaming=True):
         if "text" not in row:
             raise ValueError(f"The data set {name} has no column “text” but {', '.join(row)}.")
         yield from filter(None, map(str.strip, row["text"].splitlines()))
@@ -67,13 +68,16 @@ def _streamed(source: str) -> Iterator[str]:
 
 def token_row(texts: Iterable[str], tokenizer: Tokenizer) -> Array:
     """[token] int32 ids of all texts, one after the other, each followed by [SEP]: nothing is padded, nothing cut."""
-    end = np.array([tokenizer.token_to_id("[SEP]")], dtype=np.int32)
-    row = []
+    return np.concatenate([np.zeros(0, dtype=np.int32), *token_rows(texts, tokenizer)])
+
+
+def token_rows(texts: Iterable[str], tokenizer: Tokenizer) -> Iterator[Array]:
+    """The same in pieces, [token] each, as the texts come: those of the Hub may not fit into memory."""
+    end = [tokenizer.token_to_id("[SEP]")]
     coming = iter(texts)
     while some := list(islice(coming, AT_ONCE)):
-        for encoding in tokenizer.encode_batch_fast(some, add_special_tokens=False):
-            row += [np.array(encoding.ids, dtype=np.int32), end]
-    return np.concatenate(row) if row else np.zeros(0, dtype=np.int32)
+        encodings = tokenizer.encode_batch_fast(some, add_special_tokens=False)
+        yield np.array([number for encoding in encodings for number in encoding.ids + end], dtype=np.int32)
 
 
 def decoded(data: bytes) -> str:

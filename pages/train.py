@@ -3,6 +3,7 @@
 import streamlit as st
 
 from encoder.figures import training as figures
+from encoder.lesson import by_head
 from encoder.workshop import Run
 from pages.shared import choosing, lessons, prose, state, training
 from pages.shared.columns import draw, segments
@@ -17,9 +18,10 @@ def curves(run: Run) -> None:
     """Right answers by structure, and one figure of all trainings."""
     left, right = st.columns(2, gap="large")
     with left:
-        st.markdown("**Right answers** in sentences that it has not learned from")
+        st.markdown(f"**Right answers** in {training.asked(run)} that it has not learned from")
         by_structure = figures.accuracy(training.accuracies(run), *training.guesses(run))
         draw(by_structure, "Right answers by structure", "lesson-accuracy")
+        st.caption(training.guessing(run))
     with right:
         what, found = training.compared(run)
         draw(figures.compare(found, what, state.get("compare") != "loss"), f"{what} of all trainings", "lesson-compare")
@@ -27,13 +29,16 @@ def curves(run: Run) -> None:
 
 def weights(run: Run) -> None:
     """How much each head gives the token that it should look at: when did it learn to?"""
-    what = training.target(run)
-    if what is None:
-        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        what = training.target(run)
+        if what is None:
+            return
+        head, named = training.head(run, what)
+    steps, found = run.weights(what)
     right = run.accuracy(what) if what in run.chance else None
-    picture = figures.head_weights(*run.weights(what), right, settled=run.over)
+    picture = figures.head_weights(steps, by_head(found), right, head if named or run.over else None)
     draw(picture, f"each head's weight: {training.name_of(what)}", "lesson-weights")
-    st.caption(training.finding(run, what))
+    st.caption(training.finding(run, what, head if named else None))
 
 
 def heads(run: Run) -> None:
@@ -84,4 +89,6 @@ else:
         training.progress(run)
     if not going or state.get("train_view") not in LIVE:
         picture(run)
+    with st.expander("What there is to learn", icon=":material/school:"):
+        choosing.language()
 training.bring()

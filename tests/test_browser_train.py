@@ -13,6 +13,7 @@ TRAIN = "/train-live"
 SMALL = {"train_width": "16", "train_layers": "2", "train_heads": "2"}
 SHORT, LONG = {**SMALL, "train_steps": "1000"}, {**SMALL, "train_steps": "9000"}
 LEAVING = 30_000  # milliseconds: a training whose tab was closed ends within
+LEARNING = 120_000  # milliseconds that 1,000 small steps may take on a busy machine
 
 
 def start(page):
@@ -73,6 +74,7 @@ def test_what_was_trained_is_used_downloaded_and_brought_back(visitor, tmp_path)
         page.get_by_role("button", name="Download", exact=True).click()
     file = tmp_path / "mine.safetensors"
     download.value.save_as(file)
+    assert download.value.suggested_filename == "training-1.safetensors"
     assert file.read_bytes()[8:9] == b"{"
     page.get_by_text("Bring a model that was downloaded here").click()
     page.locator(".st-key-lesson-file input[type=file]").set_input_files(file)
@@ -82,6 +84,20 @@ def test_what_was_trained_is_used_downloaded_and_brought_back(visitor, tmp_path)
     page.get_by_role("link", name="Side by side").click()
     expect(page.locator(".model.a")).to_contain_text("Training 1")
     expect(page.locator(".token", has_text="king").first).to_be_visible()
+
+
+def test_a_training_pauses_goes_on_and_comes_to_its_end(visitor):
+    page = visitor().open(TRAIN, **SHORT)
+    start(page)
+    news(page, re.compile(r"Step \d+ of 1,000"))
+    page.get_by_role("button", name="Pause").click()
+    news(page, re.compile(r"Paused · Step \d+ of 1,000"))
+    expect(page.get_by_role("button", name="Start", exact=True)).to_be_enabled()
+    page.get_by_role("button", name="Resume").click()
+    expect(page.get_by_text("Done · Step 1,000 of 1,000")).to_be_visible(timeout=LEARNING)
+    page.get_by_role("button", name="Use on the right").click()
+    page.get_by_role("link", name="Side by side").click()
+    expect(page.locator(".model.b")).to_contain_text("Training 1")
 
 
 def test_a_training_outlives_its_page_being_loaded_anew(visitor):

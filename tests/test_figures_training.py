@@ -30,14 +30,16 @@ def test_the_last_of_several_trainings_is_the_one_in_colour():
     assert list(figure.data[1].y) == [3.0, 1.0]
 
 
-@pytest.mark.parametrize("settled", [True, False])
-def test_the_best_head_has_a_colour_once_no_other_can_be_better(settled):
-    weights = [[[0.1, 0.3]], [[0.2, 0.9]]]  # [moment][layer][head]
-    figure = figures.head_weights([0, 10], weights, ([0, 10], [0.5, 1.0]), settled)
-    assert [line.name for line in figure.data] == ["head 1-1", "head 1-2", "right answers"]
-    assert list(figure.data[1].y) == [0.3, 0.9]
-    assert (figure.data[1].line.color == figures.LEFT) is settled
-    assert [line.showlegend for line in figure.data[:2]] == [False, settled]
+@pytest.mark.parametrize("shown", ["1-1", "1-2", None])
+def test_one_head_has_a_colour_and_lies_on_top_or_none_has(shown):
+    curves = {"1-1": [0.1, 0.2], "1-2": [0.3, 0.9]}
+    figure = figures.head_weights([0, 10], curves, ([0, 10], [0.5, 1.0]), shown)
+    assert {line.name: list(line.y) for line in figure.data} == {
+        "head 1-1": [0.1, 0.2], "head 1-2": [0.3, 0.9], "right answers": [0.5, 1.0],
+    }  # fmt: skip
+    coloured = [line.name for line in figure.data if line.line.color == figures.LEFT]
+    assert coloured == [line.name for line in figure.data[:2] if line.showlegend] == [f"head {shown}"] * bool(shown)
+    assert not shown or figure.data[1].name == f"head {shown}"
 
 
 def test_every_frame_holds_all_heads_of_its_snapshot():

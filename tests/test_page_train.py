@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from encoder import checkpoints
-from encoder.lesson import LessonConfig, best_head
+from encoder.lesson import LessonConfig, best_head, by_head
 from encoder.workshop import Run
 from pages.shared import choosing, lessons, training
 from tests.app import APP, OWNER, PAGES, charts, fine, go, html, open_page, said, trained, until
@@ -162,6 +162,8 @@ def test_right_answers_are_drawn_as_they_were_marked_beside_what_guessing_gets(l
         assert (line["x"], line["y"]) == lesson.accuracy(structure)
         assert dots["y"] == [unigram] * 2
         assert f"{unigram:.0%} by the most frequent word, {chance:.0%} by pure chance" in dots["hovertemplate"]
+    chance, unigram = 100 * lesson.chance["agreement"], 100 * lesson.unigram["agreement"]
+    assert f"by pure chance: agreement {unigram:.3g} and {chance:.3g} %" in said(open_page("train"))
 
 
 @pytest.mark.parametrize("what", ["loss", "all", "brackets"])
@@ -185,7 +187,22 @@ def test_every_heads_weights_are_drawn_as_they_were_marked_and_the_best_head_is_
     }
     asked = {"right answers": lesson.accuracy(what)} if what in lesson.chance else {}
     assert lines == expected | asked
-    assert f"ead {best_head(steps, weights)[0]} gives" in said(app)
+    assert f"ead {best_head(by_head(weights))} gives" in said(app)
+
+
+def test_any_heads_curve_can_be_looked_at(lesson):
+    app = open_page("train", train_view="weights", look_at="next")
+    heads = app.selectbox(key="pick.look_head")
+    assert heads.options == ["Best head", "Head 1-1", "Head 1-2", "Head 2-1", "Head 2-2"]
+    _, weights = lesson.weights("next")
+    other = next(name for name in by_head(weights) if name != best_head(by_head(weights)))
+    heads.set_value(other).run()
+    assert fine(app)
+    assert app.query_params["look_head"] == other
+    lines = charts(app)["lesson-weights"]["data"]
+    assert [line["name"] for line in lines if line["showlegend"]] == [f"head {other}"]
+    assert f"Head {other} gives it" in said(app)
+    assert fine(open_page("train", train_view="weights", look_head="9-9"))
 
 
 def test_a_finding_is_the_best_head_and_from_which_step_on_it_and_the_answers_are_good():
@@ -202,6 +219,9 @@ def test_a_finding_is_the_best_head_and_from_which_step_on_it_and_the_answers_ar
     assert training.finding(run, "brackets").startswith(
         "No head gives it half of its attention; head 1-1 gives most. At least 95 % of the answers are right from "
         "step 20 on. "
+    )
+    assert training.finding(run, "brackets", "2-1").startswith(
+        "Head 2-1 gives it 40 % of its attention at last, and not over half from any step on. "
     )
 
 
@@ -239,6 +259,20 @@ def test_curves_of_earlier_trainings_stay_and_tell_what_was_unusual(lesson):
     assert "norm" not in names[0]
 
 
+def test_what_there_is_to_learn_can_still_be_read_beside_a_training(lesson):
+    app = open_page("train")
+    [about] = [each for each in app.expander if each.label == "What there is to learn"]
+    assert [title.value for title in about.subheader] == ["The toy language"]
+
+
+def test_who_starts_another_training_is_told_that_the_oldest_goes(lesson, monkeypatch):
+    monkeypatch.setattr(choosing, "MOST", 1)
+    oldest = f"“Training {lesson.number}: "
+    assert oldest in button(open_page("train"), "Start").help
+    monkeypatch.setattr(choosing, "MOST", 2)
+    assert button(open_page("train"), "Start").help == ""
+
+
 def test_without_a_text_of_their_own_a_learner_is_told():
     app = open_page("train", learn="own")
     press(app, "Start")
@@ -259,7 +293,11 @@ def test_a_learners_own_text_is_kept_while_other_pages_are_looked_at_and_learned
     run = lessons.workshop().of(OWNER)[-1]
     until(lambda: run.step > 2)
     assert list(run.chance) == ["hidden pieces"]
+    until(lambda: run.marks)
     assert fine(app.run())
+    assert "the end of your text, that it has not learned from" in said(app)
+    assert "Dotted: always guessing the most frequent piece. " in said(app)
+    assert "Right answers: Agreement" not in app.selectbox(key="pick.compare").options
 
 
 def test_a_training_that_fails_says_why_and_the_page_lives_on():

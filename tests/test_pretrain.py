@@ -1,14 +1,7 @@
 """Pretraining: true gradients, runs that go on to the bit after they were killed, processes that share a batch."""
 
-import csv
 import gc
-import json
 import math
-import os
-import signal
-import subprocess
-import sys
-import time
 import weakref
 from dataclasses import replace
 from itertools import pairwise
@@ -18,32 +11,20 @@ import pytest
 import torch
 from accelerate import Accelerator
 from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import nn
 from torch._dynamo.testing import CompileCounter
 
-from encoder.__main__ import main
-from encoder.catalogue import ROOT
-from encoder.checkpoints import read
-from encoder.masked import MaskedLanguageModel, Pieces, hide, score
+from encoder.masked import Masked, MaskedLanguageModel, Pieces, score, segments
 from encoder.model import Encoder
-from encoder.models import load
 from encoder.pretrain import PretrainConfig, Pretraining, checkpoints, commonest
 from encoder.runs import SMALL, wordpiece
 from encoder.texts import Sequences, token_row
 from tests.bench import pretrain as benchmark
-from tests.tiny import tiny_config
+from tests.tiny import TEN, tiny_config
 
 pytestmark = pytest.mark.usefixtures("alone")
 
-SENTENCES = (
-    "The cat sat on the mat.", "A dog barked at the moon.", "We walked home in the rain.", "She sings every morning.",
-    "The train was late again.", "Nobody knew the answer.", "He put the key under the stone.", "Birds fly south.",
-    "My brother paints old ships.", "The soup is too hot to eat.",
-)  # fmt: skip
 TINY = replace(SMALL, width=24, layers=2, heads=3, ffn_width=48, positions=12)
-QUICK = ["--steps", "50", "--batch", "4", "--length", "12", "--width", "24", "--layers", "2", "--heads", "3",
-         "--ffn-width", "48", "--positions", "12", "--save-every", "10", "--evaluate-every", "25"]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -53,13 +34,7 @@ def pieces():
 
 @pytest.fixture(scope="module")
 def row():
-    return token_row(SENTENCES * 20, wordpiece())
-
-
-@pytest.fixture
-def book(tmp_path):
-    (tmp_path / "book.txt").write_text("\n".join(SENTENCES * 20), encoding="utf-8")
-    return tmp_path / "book.txt"
+    return token_row(TEN * 20, wordpiece())
 
 
 def pretraining(row, pieces, more=None, dropout=0.0, **settings):
@@ -101,15 +76,19 @@ def test_gradients_equal_those_of_torchs_own_encoder_with_the_same_weights(norm)
 
 
 def test_ten_sentences_are_learned_by_heart(pieces):
-    ids = [[101, *wordpiece().encode(text, add_special_tokens=False).ids, 102] for text in SENTENCES]
+    ids = [[101, *wordpiece().encode(text, add_special_tokens=False).ids, 102] for text in TEN]
     row = np.concatenate([np.array((one + [102] * 12)[1:12], dtype=np.int32) for one in ids])
     run = pretraining(row, pieces, steps=600, batch=10, learning_rate=5e-3, mask_rate=0.4, last_mask_rate=0.15)
     while run.step < 600:
         run.advance()
     everything = torch.from_numpy(np.stack([np.array((one + [102] * 12)[:12]) for one in ids])).long()
-    asked = hide(everything, pieces, 0.15, torch.Generator().manual_seed(8))
-    found = score(run.model.eval(), [asked])
-    assert found.asked > 5
+    asked = (~pieces.special[everything]).nonzero()  # [place, sentence and token]: every one, each by itself
+    truth = everything[asked[:, 0]]
+    only = torch.zeros_like(truth, dtype=torch.bool)
+    only[torch.arange(len(asked)), asked[:, 1]] = True
+    hidden = Masked(truth.masked_fill(only, pieces.mask), segments(truth, pieces), only, truth)
+    found = score(run.model.eval(), [hidden])
+    assert found.asked == sum(len(one) - 2 for one in ids) > 60
     assert found.accuracy == 1.0
 
 
@@ -172,10 +151,82 @@ def test_only_the_newest_checkpoint_is_kept_and_a_half_written_one_is_none(row, 
     assert {file.suffix for file in checkpoints(tmp_path)[0].iterdir()} == {".safetensors", ".json"}
 
 
+def test_a_gradient_is_no_longer_than_it_may_be(row, pieces, monkeypatch):
+    taken = {}
+    for clip in (100.0, 1e-3):
+        run = pretraining(row, pieces, clip=clip)
+        weights = list(run.model.parameters())
+        monkeypatch.setattr(
+            run._optimizers[0], "step", lambda clip=clip, weights=weights: taken.setdefault(clip, flat(weights).clone())
+        )
+        run.advance()
+    free, clipped = taken.values()
+    assert free.norm() > 0.1
+    torch.testing.assert_close(clipped, free * 1e-3 / free.norm(), rtol=1e-2, atol=1e-9)
+
+
+def flat(weights):
+    return torch.cat([weight.grad.flatten() for weight in weights])
+
+
+def test_matrices_decay_and_norms_and_biases_do_not(row, pieces):
+    runs = [pretraining(row, pieces, weight_decay=decay, warm_up=0.05, learning_rate=1e-2) for decay in (0.0, 0.5)]
+    before = {name: weight.detach().clone() for name, weight in runs[0].model.named_parameters()}
+    for run in runs:
+        run.advance()
+    for (name, free), decayed in zip(runs[0].model.named_parameters(), runs[1].model.parameters(), strict=True):
+        lost = before[name] * 0.5 * 1e-2 if free.ndim > 1 else torch.zeros_like(free)
+        torch.testing.assert_close(free - decayed, lost, rtol=1e-3, atol=1e-6)
+
+
+def test_a_run_can_hide_whole_words(pieces):
+    row = token_row(["Unbelievable disbelievers rebelled unbearably."] * 40, wordpiece())
+    asked = {}
+    for whole in (False, True):
+        batch = pretraining(row, pieces, whole_words=whole).batch(0)
+        goes_on = pieces.continues[batch.truth[:, 2:]]  # of a word whose beginning is there: [CLS] may stand before
+        asked[whole] = bool((batch.asked[:, 2:] == batch.asked[:, 1:-1])[goes_on].all())
+    assert asked == {False: False, True: True}
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA on this machine")
+@pytest.mark.parametrize("precision", ["no", "bf16"])
+def test_a_gpu_learns_and_goes_on_from_a_checkpoint(row, pieces, tmp_path, precision):
+    run, again = (pretraining(row, pieces, {"precision": precision}, steps=60) for _ in range(2))
+    losses = [run.advance()["loss"] for _ in range(40)]
+    assert run.model.head.bias.is_cuda
+    assert losses[-1] < losses[0] - 1
+    run.save(tmp_path)
+    assert again.resume(tmp_path)
+    assert again.advance()["loss"] == pytest.approx(run.advance()["loss"], rel=1e-3)
+
+
+def test_a_damaged_checkpoint_is_said(row, pieces, tmp_path):
+    run = pretraining(row, pieces)
+    run.advance()
+    run.save(tmp_path)
+    file = checkpoints(tmp_path)[0] / "optimizer-0.safetensors"
+    file.write_bytes(file.read_bytes()[:-50])
+    with pytest.raises(ValueError, match=r"^The checkpoint .*step-00000001 is damaged: "):
+        pretraining(row, pieces).resume(tmp_path)
+
+
+def test_figures_are_means_since_the_last_time_also_after_a_checkpoint(row, pieces, tmp_path):
+    run = pretraining(row, pieces)
+    losses = [run.advance()["loss"] for _ in range(3)]
+    assert run.told()["loss"] == pytest.approx(np.mean(losses))
+    losses = [run.advance()["loss"] for _ in range(2)]
+    run.save(tmp_path)
+    again = pretraining(row, pieces)
+    again.resume(tmp_path)
+    losses.append(again.advance()["loss"])
+    assert again.told()["loss"] == pytest.approx(np.mean(losses))
+
+
 def test_another_runs_folder_is_refused(row, pieces, tmp_path):
     run = pretraining(row, pieces)
     run.save(tmp_path)
-    with pytest.raises(ValueError, match=r"holds a run with other settings: training\.$"):
+    with pytest.raises(ValueError, match=r"settings: learning_rate \(there 0\.0015, here 0\.0001\)\.$"):
         pretraining(row, pieces, learning_rate=1e-4).resume(tmp_path)
     with pytest.raises(ValueError, match=r": texts\.$"):
         pretraining(row, pieces, {"origin": {"texts": "others"}}).resume(tmp_path)
@@ -249,7 +300,8 @@ def test_each_of_two_processes_trains_on_its_half_of_the_sequences(row, pieces, 
 @pytest.mark.parametrize(("name", "value"), [
     ("steps", -1), ("batch", 0), ("length", 1), ("predictable", 0), ("seed", -1), ("mask_rate", 1.5),
     ("last_mask_rate", -0.1), ("repeat_rate", 1.1), ("last_repeat_rate", -1), ("learning_rate", math.nan),
-    ("clip", math.inf), ("warm_up", 2), ("weight_decay", -1),
+    ("clip", math.inf), ("clip", 0.0), ("mask_rate", 0.0), ("last_mask_rate", 0.0), ("warm_up", 2),
+    ("weight_decay", -1),
 ])  # fmt: skip
 def test_a_setting_that_no_run_can_have_is_refused(name, value):
     with pytest.raises(ValueError, match=f"^The {name.replace('_', ' ')} has to be .*, and is {value}\\.$"):
@@ -281,99 +333,7 @@ def test_the_commonest_pieces_are_counted_without_special_tokens(pieces):
     assert commonest(row, pieces, 99).tolist() == [1996, 2000, 3000]
 
 
-# ---- from the command line
-
-
-def started(out, book, *more, launch=()):
-    command = [sys.executable, "-m", *(launch or ("encoder",)), "pretrain", str(book), "--out", str(out), *QUICK, *more]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
-    return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-
-
-def trained(out, book, *more):
-    """The same in this process, which saves the seconds that a new one takes."""
-    assert main(["pretrain", str(book), "--out", str(out), *QUICK, *more]) == 0
-
-
-def finished(process):
-    said, _ = process.communicate(timeout=300)
-    assert process.returncode == 0, said.decode()
-    return said.decode()
-
-
-def weights(out, step=50):
-    return load_file(out / f"step-{step:08d}" / "model.safetensors")
-
-
-def curve(file):
-    with file.open(newline="") as rows:
-        return list(csv.DictReader(rows))
-
-
-def test_a_run_that_was_killed_ends_as_one_that_was_not(book, tmp_path):
-    said = finished(started(tmp_path / "whole", book, "--held-out", str(book)))
-    assert "accuracy" in said
-    killed = started(tmp_path / "killed", book, "--held-out", str(book))
-    for _ in range(3_000):
-        if checkpoints(tmp_path / "killed"):
-            break
-        time.sleep(0.01)
-    killed.send_signal(signal.SIGKILL)
-    killed.communicate()
-    step = json.loads((checkpoints(tmp_path / "killed")[-1] / "run.json").read_text())["step"]
-    finished(started(tmp_path / "killed", book, "--held-out", str(book)))
-    assert 0 < step < 50
-    ours, theirs = weights(tmp_path / "whole"), weights(tmp_path / "killed")
-    assert ours.keys() == theirs.keys()
-    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
-    assert len(load(str(tmp_path / "whole" / "model")).trace("The cat sat.").tokens) == 6
-    assert curve(tmp_path / "whole" / "held_out.csv") == curve(tmp_path / "killed" / "held_out.csv")
-
-
-def test_two_processes_learn_what_one_does(book, tmp_path):
-    trained(tmp_path / "one", book, "--steps", "100")
-    two = (
-        "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--num_machines", "1",
-        "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0", "-m", "encoder",
-    )  # fmt: skip
-    odd = started(tmp_path / "odd", book, "--batch", "3", launch=two)
-    finished(started(tmp_path / "two", book, "--steps", "100", launch=two))
-    assert b"2 processes cannot share 3 sequences evenly." in odd.communicate(timeout=300)[0]
-    assert len(curve(tmp_path / "two" / "curve.csv")) == 2
-    for alone, shared in zip(*(curve(tmp_path / name / "curve.csv") for name in ("one", "two")), strict=True):
-        assert float(shared["loss"]) == pytest.approx(float(alone["loss"]), abs=1e-3)
-    ours, theirs = weights(tmp_path / "one", 100), weights(tmp_path / "two", 100)
-    for name, weight in ours.items():
-        torch.testing.assert_close(theirs[name], weight, atol=1e-3, rtol=0)
-
-
-def test_large_products_in_half_the_bits_learn_the_same(book, tmp_path):
-    half = started(tmp_path / "half", book, "--precision", "bf16")
-    trained(tmp_path / "full", book)
-    finished(half)
-    (full,), (half,) = (curve(tmp_path / name / "curve.csv") for name in ("full", "half"))
-    assert full["loss"] != half["loss"]  # something was rounded
-    assert float(half["loss"]) == pytest.approx(float(full["loss"]), rel=0.01)
-    assert {weight.dtype for name, weight in weights(tmp_path / "half").items() if name != "head.ids"} == {
-        torch.float32
-    }
-
-
-def test_a_run_goes_on_from_a_finished_model_and_learns_pieces_that_it_could_not_predict(book, tmp_path, capsys):
-    few = ("--steps", "0", "--predictable", "5", "--seed", "3")
-    trained(tmp_path / "before", book, *few)
-    before = read(tmp_path / "before" / "model")
-    trained(tmp_path / "same", book, "--start", str(tmp_path / "before" / "model"), "--steps", "0")
-    same = read(tmp_path / "same" / "model")
-    every = set(token_row(SENTENCES, wordpiece()).tolist()) - {102}  # [SEP]
-    assert (len(before.head.ids), set(same.head.ids.tolist())) == (5, every)
-    for (name, one), other in zip(before.encoder.named_parameters(), same.encoder.parameters(), strict=True):
-        assert torch.equal(one, other), name
-    trained(tmp_path / "after", book, "--start", str(tmp_path / "before" / "model"))
-    capsys.readouterr()
-    assert main(["pretrain", str(book), "--out", str(tmp_path / "after"), *QUICK]) == 1
-    assert capsys.readouterr().err.endswith("holds a run with other settings: start.\n")
-    assert float(curve(tmp_path / "after" / "curve.csv")[-1]["loss"]) < math.log(len(every))  # of guessing blindly
+# ---- beginning as other models
 
 
 def test_a_piece_that_a_model_learns_anew_begins_as_its_rarest(pieces):
@@ -387,25 +347,6 @@ def test_a_piece_that_a_model_learns_anew_begins_as_its_rarest(pieces):
     torch.testing.assert_close(ours[:, 1:], theirs[:, [0, 2]])
 
 
-def test_a_run_begins_with_the_mean_of_several_models(book, tmp_path, capsys):
-    for seed, layers, positions in (("1", "2", "20"), ("2", "1", "12")):
-        sizes = ("--layers", layers, "--positions", positions)
-        trained(tmp_path / seed, book, "--steps", "1", "--seed", seed, *sizes)
-    start = [word for seed in "122" for word in ("--start", str(tmp_path / seed / "model"))]
-    trained(tmp_path / "mean", book, *start, "--steps", "0", "--layers", "1")
-    one, other, mean = (read(tmp_path / name / "model").state_dict() for name in ("1", "2", "mean"))
-    assert torch.equal(mean["head.ids"], one["head.ids"])
-    for name in set(mean) - {"head.ids"}:
-        expected = (one[name][: len(other[name])] + 2 * other[name]) / 3  # of the positions those that both have
-        torch.testing.assert_close(mean[name], expected, rtol=1e-3, atol=1e-4)  # as half precision holds it
-    about = json.loads((tmp_path / "mean" / "model" / "config.json").read_text())["about"]
-    assert about["start"].split() == [str(tmp_path / seed / "model") for seed in "122"]
-    trained(tmp_path / "wide", book, "--steps", "0", "--width", "48")
-    capsys.readouterr()
-    assert run(book, tmp_path / "odd", *start, "--start", str(tmp_path / "wide" / "model")) == 1
-    assert capsys.readouterr().err.endswith("The models to start from have other sizes or settings than one another.\n")
-
-
 def test_in_a_mean_only_models_that_can_predict_a_piece_say_how_often_it_comes():
     models = [
         MaskedLanguageModel(Encoder(TINY, seed=seed), torch.tensor(ids))
@@ -416,28 +357,6 @@ def test_in_a_mean_only_models_that_can_predict_a_piece_say_how_often_it_comes()
     after = MaskedLanguageModel(Encoder(TINY, seed=3), torch.tensor([1999, 2000, 3000, 4000]))
     after.begin_as(*models)
     assert after.head.bias.tolist() == [-4.0, 2.0, 2.0, -4.0]  # none, both, the first, the second
-
-
-def test_a_run_can_divide_the_top_layer_of_the_model_it_starts_from_and_leave_layers_out(book, tmp_path):
-    trained(tmp_path / "before", book, "--steps", "10")
-    start = ("--start", str(tmp_path / "before" / "model"), "--optimizer", "muon")
-    for layers in (1, 2, 4):
-        trained(tmp_path / str(layers), book, *start, "--layers", str(layers), "--steps", "0")
-    one, two, four = (read(tmp_path / str(layers) / "model").encoder for layers in (1, 2, 4))
-    assert one.config == replace(two.config, layers=1)
-    assert four.config == replace(two.config, layers=4)
-    ids = torch.from_numpy(np.array([[101, *token_row(SENTENCES[:1], wordpiece())]])).long()
-    torch.testing.assert_close(one.layers[0](two.embeddings(ids)), two.layers[0](two.embeddings(ids)))
-    for number in (1, 2, 3):
-        for name, weight in two.layers[1].state_dict().items():
-            part = 3 if name.startswith(("attention.output", "feed_forward.contract")) else 1
-            torch.testing.assert_close(part * four.layers[number].state_dict()[name], weight, rtol=1e-3, atol=1e-4)
-    trained(tmp_path / "after", book, *start, "--layers", "4")
-    finished_model = read(tmp_path / "after" / "model")
-    after = finished_model.encoder
-    assert not torch.allclose(after.layers[2].feed_forward.expand.weight, after.layers[3].feed_forward.expand.weight)
-    losses = [float(row["loss"]) for row in curve(tmp_path / "after" / "curve.csv")]
-    assert losses[-1] < math.log(len(finished_model.head.ids))
 
 
 @torch.no_grad()
@@ -472,71 +391,3 @@ def test_a_model_with_more_positions_than_the_one_it_begins_as_reads_short_texts
     assert torch.equal(table, torch.cat([first, first, first[:6]]) if position == "learned" else own)
     ids = torch.arange(2000, 2012)[None]
     torch.testing.assert_close(after.encoder(ids), before.encoder(ids))
-
-
-def test_a_run_can_read_longer_sequences_than_the_model_it_starts_from(book, tmp_path):
-    trained(tmp_path / "before", book, "--steps", "1")
-    longer = ("--length", "20", "--positions", "20", "--repeat-rate", "0.5")
-    trained(tmp_path / "after", book, "--start", str(tmp_path / "before" / "model"), *longer)
-    assert read(tmp_path / "after" / "model").encoder.config.positions == 20
-
-
-def test_what_cannot_be_is_said_in_one_sentence(tmp_path, capsys):
-    assert main(["pretrain", "nowhere.txt", "--out", str(tmp_path / "run")]) == 1
-    assert capsys.readouterr().err == "There is no file or folder nowhere.txt.\n"
-    (tmp_path / "short.txt").write_text("Hello.")
-    assert main(["pretrain", str(tmp_path / "short.txt"), "--out", str(tmp_path / "other")]) == 1
-    assert capsys.readouterr().err == "3 tokens of text are too few for one sequence of 128.\n"
-    assert main(["pretrain", str(tmp_path / "short.txt"), "--out", str(tmp_path / "third"), "--start", "nowhere"]) == 1
-    assert capsys.readouterr().err == "The config.json in “nowhere” is missing, or describes no encoder.\n"
-    every = "--evaluate-every and --save-every are numbers of steps, at least 1.\n"
-    for wrong, said in {
-        ("--save-every", "0"): every,
-        ("--length", "1"): "The length has to be at least 2, and is 1.\n",
-    }.items():  # fmt: skip
-        assert main(["pretrain", str(tmp_path / "short.txt"), "--out", str(tmp_path / "fourth"), *wrong]) == 1
-        assert capsys.readouterr().err == said
-
-
-def run(book, out, *more):
-    return main(["pretrain", str(book), "--out", str(out), *QUICK, "--steps", "2", "--save-every", "1", *more])
-
-
-def test_a_mistake_in_the_command_can_be_mended_and_the_command_given_again(book, tmp_path, capsys):
-    out = tmp_path / "run"
-    assert run(book, tmp_path / "before") == 0
-    assert run(book, out, "--start", "nowhere") == 1
-    whole = book.read_text(encoding="utf-8")
-    book.write_text("The cat.", encoding="utf-8")
-    capsys.readouterr()
-    assert run(book, out) == 1
-    assert capsys.readouterr().err == "4 tokens of text are too few for one sequence of 12.\n"
-    book.write_text(whole, encoding="utf-8")
-    before = ("--start", str(tmp_path / "before" / "model"))
-    assert run(book, out, *before, "--width", "48") == 1
-    assert capsys.readouterr().err.endswith("The width of the model to start from is 24, not 48.\n")
-    assert run(book, out, *before) == 0
-    assert json.loads((out / "model" / "config.json").read_text())["about"]["start"].endswith("before/model")
-
-
-def test_a_run_does_not_go_on_with_another_text(book, tmp_path, capsys):
-    assert run(book, tmp_path / "run") == 0
-    other = tmp_path / "other.txt"
-    other.write_text("\n".join(SENTENCES[:3] * 40), encoding="utf-8")
-    capsys.readouterr()
-    assert run(other, tmp_path / "run") == 1
-    assert capsys.readouterr().err.endswith("holds a run with other settings: texts.\n")
-    moved = book.rename(tmp_path / "moved.txt")
-    assert run(moved, tmp_path / "run") == 0
-
-
-def test_held_out_texts_are_looked_at_before_the_training(book, tmp_path, capsys):
-    (tmp_path / "short.txt").write_text("The cat.", encoding="utf-8")
-    assert run(book, tmp_path / "one", "--held-out", str(tmp_path / "short.txt")) == 1
-    said = f"{tmp_path / 'short.txt'}: 4 tokens are too few for one sequence of 12.\n"
-    assert capsys.readouterr().err == said
-    twin = tmp_path / "twin" / "book.txt"
-    twin.parent.mkdir()
-    twin.write_text(book.read_text(encoding="utf-8"), encoding="utf-8")
-    assert run(book, tmp_path / "two", "--held-out", str(book), str(twin)) == 0
-    assert [asked["text"] for asked in curve(tmp_path / "two" / "held_out.csv")] == [str(book), str(twin)]

@@ -14,12 +14,16 @@ def test_a_file_a_folder_and_a_data_set_give_their_paragraphs(tmp_path, monkeypa
     assert list(paragraphs(str(tmp_path / "a.txt"))) == ["First.", "Second: é."]
     assert list(paragraphs(str(tmp_path))) == ["First.", "Second: é.", "Third."]
 
-    def load_dataset(name, split, streaming):
-        assert (name, split, streaming) == ("someone/books", "test", True)
+    asked = []
+
+    def load_dataset(name, part=None, *, split, streaming):
+        asked.append((name, part, split, streaming))
         return iter([{"text": "One.\n\nTwo."}, {"text": ""}])
 
     monkeypatch.setattr("datasets.load_dataset", load_dataset)
-    assert list(paragraphs("someone/books:test")) == ["One.", "Two."]
+    for which in ("", ":test", ":small:test"):
+        assert list(paragraphs(f"someone/books{which}")) == ["One.", "Two."]
+    assert [each[1:] for each in asked] == [(None, "train", True), (None, "test", True), ("small", "test", True)]
     monkeypatch.setattr("datasets.load_dataset", lambda *_, **__: iter([{"label": 1, "sentence": "One."}]))
     with pytest.raises(ValueError, match=r"^The data set someone/books has no column “text” but label, sentence\.$"):
         list(paragraphs("someone/books"))

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter, defaultdict
 from itertools import pairwise
 
 import numpy as np
@@ -16,9 +17,9 @@ from safetensors.numpy import load as from_bytes
 from safetensors.numpy import save
 from safetensors.torch import load_file
 
-from encoder import checkpoints, learn
+from encoder import checkpoints, corpus, learn
 from encoder.errors import ModelError
-from encoder.lesson import OFFERED, SNAPSHOTS, LessonConfig, best_head, milestone, write_orders
+from encoder.lesson import OFFERED, SNAPSHOTS, STRUCTURES, LessonConfig, best_head, by_head, milestone, write_orders
 from encoder.masked import MaskedLanguageModel, Pieces
 from encoder.model import Encoder
 from encoder.models import load
@@ -96,8 +97,10 @@ def test_milestones_and_the_best_head():
     assert milestone([0, 10, 20, 30], [0.1, 0.9, 0.4, 0.8], 0.5) == 30  # it did not stay there at first
     assert milestone([0, 10, 20], [0.1, 0.6, 0.7], 0.5) == 10
     assert milestone([0, 10], [0.1, 0.2], 0.5) is None
-    weights = [[[0.1, 0.9], [0.2, 0.3]], [[0.1, 0.2], [0.6, 0.3]]]  # [moment][layer][head]
-    assert best_head([5, 7], weights) == ("2-1", 7)
+    weights = [[[0.1, 0.9], [0.2, 0.3]], [[0.1, 0.2], [0.6, 0.4]]]  # [moment][layer][head]
+    curves = by_head(weights)
+    assert curves == {"1-1": [0.1, 0.1], "1-2": [0.9, 0.2], "2-1": [0.2, 0.6], "2-2": [0.3, 0.4]}
+    assert best_head(curves) == "2-1"
 
 
 # A lesson
@@ -210,14 +213,95 @@ def test_a_process_that_has_just_ended_is_told_nothing_and_breaks_nothing(tmp_pa
 
 
 def test_what_is_asked_was_never_learned_from():
-    from encoder import corpus
-
     asked = {each.text for each in corpus.sentences(learn.ASKED * 4, learn.EXAM_SEED)}
     tokenizer, _, exam, texts = learn._toy()
     learned = {tuple(ids) for group in texts._groups for ids in group.tolist()}
     assert len(asked) > 200
     assert not learned & {tuple(tokenizer.encode(text).ids) for text in asked}
     assert sum(len(group) for _, _, group in exam._groups) == learn.ASKED * 4
+
+
+def test_every_structure_is_learned_as_well_as_asked():
+    assert set(learn.TURNS) == set(STRUCTURES) == set(corpus.STRUCTURES)
+
+
+@pytest.fixture(scope="module")
+def toy():
+    """The toy language's exam, and a random model that sits it."""
+    tokenizer, row, exam, _ = learn._toy()
+    pieces = Pieces.of(tokenizer)
+    encoder = Encoder(learn.encoder_config(LessonConfig(width=16, layers=2, heads=2), len(pieces.special)))
+    return tokenizer, exam, shaken(MaskedLanguageModel(encoder, commonest(row, pieces, len(pieces.special)))).eval()
+
+
+@torch.inference_mode()
+def test_an_exam_marks_what_each_sentence_by_itself_gives(toy):
+    tokenizer, exam, model = toy
+    choice = {int(number): place for place, number in enumerate(model.head.ids)}
+    right, weights, neighbours = defaultdict(list), defaultdict(list), defaultdict(list)
+    for sentence, question in (each for *_, group in exam._groups for each in group):
+        words = ["[CLS]", *sentence.words, "[SEP]"]
+        here, there = question.place + 1, question.decided_by + 1
+        assert words[here] in question.right
+        words[here] = "[MASK]"
+        ids = torch.tensor([[tokenizer.token_to_id(word) for word in words]])
+        asked = torch.arange(len(words))[None] == here
+        [logits] = model(ids, torch.zeros_like(ids), asked)
+        likeliest = max(question.right | question.wrong, key=lambda word: logits[choice[tokenizer.token_to_id(word)]])
+        right[sentence.structure].append(likeliest in question.right)
+        attention = np.stack([layer.attention[0].numpy() for layer in model.encoder.trace(ids)[1]])
+        weights[sentence.structure].append(attention[:, :, here, there])
+        for name, offset in (("previous", -1), ("next", 1)):
+            neighbours[name].append(np.diagonal(attention, offset, 2, 3).mean(-1))
+    marks = exam.marks(model)
+    assert marks.accuracy == pytest.approx({name: np.mean(each) for name, each in right.items()})
+    assert 0 < min(marks.accuracy.values()) < max(marks.accuracy.values()) < 1
+    for name, each in (weights | neighbours).items():
+        np.testing.assert_allclose(marks.weight[name], np.mean(each, 0), atol=1e-4)
+
+
+def test_guessing_is_always_to_say_the_word_that_was_learned_from_most_often(toy):
+    _, exam, _ = toy
+    known = {each.text for each in corpus.sentences(learn.ASKED * 4, learn.EXAM_SEED)}
+    learned = corpus.sentences(learn.TOY_SENTENCES, learn.TOY_SEED, learn.TURNS)
+    often = Counter(word for each in learned if each.text not in known for word in each.words)
+    unigram, chance = defaultdict(list), defaultdict(list)
+    for sentence, question in (each for *_, group in exam._groups for each in group):
+        possible = question.right | question.wrong
+        unigram[sentence.structure].append(max(sorted(possible), key=often.__getitem__) in question.right)
+        chance[sentence.structure].append(len(question.right) / len(possible))
+    assert exam.unigram == pytest.approx({name: np.mean(each) for name, each in unigram.items()})
+    assert exam.chance == pytest.approx({name: np.mean(each) for name, each in chance.items()})
+
+
+@torch.inference_mode()
+def test_an_exam_on_somebodys_own_text_counts_its_hidden_pieces(tmp_path):
+    (tmp_path / learn.TEXT).write_text(TEXT * 20, encoding="utf-8")
+    tokenizer, row, exam, _ = learn._own(tmp_path)
+    pieces = Pieces.of(tokenizer)
+    encoder = Encoder(learn.encoder_config(LessonConfig(**QUICK), len(pieces.special)))
+    model = shaken(MaskedLanguageModel(encoder, commonest(row, pieces, len(pieces.special)))).eval()
+    right, usual = [], Counter(row[~pieces.special.numpy()[row]].tolist()).most_common(1)[0][0]
+    for batch in exam._batches:
+        for number in range(len(batch.ids)):
+            one = type(batch)(*(part[number : number + 1] for part in batch))
+            guessed = model.head.ids[model(one.ids, one.segment, one.asked).argmax(-1)]
+            right += (guessed == one.truth[one.asked]).tolist()
+    truth = torch.cat([batch.truth[batch.asked] for batch in exam._batches])
+    assert len(right) == len(truth) > 20
+    assert exam.marks(model).accuracy == {"hidden pieces": pytest.approx(np.mean(right))}
+    assert exam.unigram == {"hidden pieces": pytest.approx(float((truth == usual).float().mean()))}
+
+
+def test_a_lesson_learns_agreement_and_one_of_its_heads_to_look_at_the_noun(tmp_path):
+    write_orders(tmp_path, LessonConfig(width=32, steps=1_000), "")
+    lesson = learn.Lesson(tmp_path)
+    before = lesson._exam.marks(lesson._training.model.eval())
+    assert lesson.teach(learn.Wish()) == "done"
+    after = lesson._exam.marks(lesson._training.model.eval())
+    guessing = lesson._exam.unigram["agreement"]
+    assert before.accuracy["agreement"] < guessing + 0.1 < 0.7 < 0.8 < after.accuracy["agreement"]
+    assert np.max(before.weight["agreement"]) < 0.3 < 0.5 < np.max(after.weight["agreement"])
 
 
 def test_a_stopped_lesson_leaves_what_it_has_learned(shop):

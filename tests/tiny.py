@@ -19,6 +19,11 @@ SENTENCES = (
     "The bank by the river, the bank with the money.",
     "Unbelievable mats!",
 )
+TEN = (  # to learn from
+    "The cat sat on the mat.", "A dog barked at the moon.", "We walked home in the rain.", "She sings every morning.",
+    "The train was late again.", "Nobody knew the answer.", "He put the key under the stone.", "Birds fly south.",
+    "My brother paints old ships.", "The soup is too hot to eat.",
+)  # fmt: skip
 FAMILIES = ("bert", "roberta", "xlm-roberta", "camembert", "distilbert", "electra")
 
 

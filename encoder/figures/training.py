@@ -1,9 +1,8 @@
 """Training: curves of what is learned when, and how heads and words look at every snapshot."""
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from math import isqrt
-
-import numpy as np
 
 from encoder.figures.attention import small_maps
 from encoder.figures.style import GREY, LEFT, Drawn, Figure, escape, labels, map_axes, picture, rgba
@@ -22,7 +21,7 @@ Points = tuple[Sequence[float], Sequence[float]]  # steps, values
 def accuracy(curves: Mapping[str, Points], chance: Mapping[str, float], unigram: Mapping[str, float]) -> Figure:
     """Accuracy by structure; dotted, what guessing the most frequent word that could stand there gets."""
     traces = []
-    for (name, (steps, values)), colour in zip(curves.items(), COLOURS, strict=False):
+    for (name, (steps, values)), colour in zip(curves.items(), cycle(COLOURS), strict=False):
         hover = f"{escape(name)}<br>step %{{x:,}}: %{{y:.0%}}<extra></extra>"
         traces.append(_line(steps, values, escape(name), colour, hover, width=2.5))
         if steps and name in unigram:
@@ -48,22 +47,18 @@ def compare(curves: Mapping[str, Points], what: str, share: bool) -> Figure:
 
 
 def head_weights(
-    steps: Sequence[int], found: Sequence[Sequence[Sequence[float]]], right: Points | None, settled: bool
+    steps: Sequence[int], curves: Mapping[str, Sequence[float]], right: Points | None, shown: str | None
 ) -> Figure:
-    """Each head's weight on the token that it should look at, [moment][layer][head].
+    """Each head's weight on the token that it should look at, by the head's name.
 
-    right: accuracy by step, to see which comes first. settled: no head will be better any more; the best has a colour.
+    right: accuracy by step, to see which comes first. shown: the head that has a colour, if one has.
     """
-    weights = np.array(found)
-    best = np.unravel_index(weights[-1].argmax(), weights.shape[1:])
-    order = sorted(np.ndindex(weights.shape[1:]), key=lambda place: place == best)  # the best one on top
     traces = []
-    for layer, head in order:
-        name, is_best = f"head {layer + 1}-{head + 1}", settled and (layer, head) == best
-        hover = f"{name}<br>step %{{x:,}}: %{{y:.2f}}<extra></extra>"
-        colour, width = (LEFT, 3.0) if is_best else (rgba(GREY, 0.45), 1.0)
-        line = _line(steps, weights[:, layer, head].tolist(), name, colour, hover, width)
-        traces.append({**line, "showlegend": is_best})
+    for name in sorted(curves, key=lambda name: name == shown):  # that one on top
+        hover = f"head {name}<br>step %{{x:,}}: %{{y:.2f}}<extra></extra>"
+        colour, width = (LEFT, 3.0) if name == shown else (rgba(GREY, 0.45), 1.0)
+        line = _line(steps, curves[name], f"head {name}", colour, hover, width)
+        traces.append({**line, "showlegend": name == shown})
     if right is not None:
         hover = "right answers<br>step %{x:,}: %{y:.0%}<extra></extra>"
         traces.append(_line(*right, "right answers", COLOURS[0], hover, 1.5, "dash"))

@@ -129,6 +129,7 @@ CHOICES: dict[str, Choice] = {
     "train_text": Choice(""),
     "compare": Choice("loss", _one_of(*COMPARED)),
     "look_at": Choice("agreement", _one_of(*STRUCTURES, *NEIGHBOURS)),
+    "look_head": Choice("best", _listed(r"best|\d+-\d+")),  # whose curve has a colour: layer-head, or the best one's
     "level_of": Choice("last", _one_of("first", "last")),
     # The explorer's lenses.
     "layout": Choice("map", _one_of("map", "lines", "flat")),

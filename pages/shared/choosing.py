@@ -6,6 +6,7 @@ import streamlit as st
 
 from encoder.lesson import OFFERED, OWN_TEXT_BYTES, LessonConfig
 from encoder.texts import decoded
+from encoder.workshop import MOST
 from pages.shared import lessons, prose, state
 from pages.shared.columns import segments
 from pages.shared.training import PROBLEM, SHOWN, about, called, named
@@ -26,7 +27,7 @@ def choose() -> None:
         why_not = lessons.hindrance()
         st.button(
             "Start", type="primary", icon=":material/play_arrow:", key="lesson-start", on_click=_start,
-            disabled=bool(why_not), help=why_not,
+            disabled=bool(why_not), help=why_not or _farewell(),
         )  # fmt: skip
         _trainings()
     if state.get("learn") == "own":
@@ -45,8 +46,8 @@ def language() -> None:
         return
     st.subheader("The toy language", anchor=False)
     st.caption(
-        "In every step words of 32 sentences are hidden behind [MASK] and guessed. The language has four structures: "
-        "for each a head must learn to look at one certain token, and none is told which."
+        "In every step words of 32 sentences are hidden behind [MASK] and guessed. For each structure of the language "
+        "a head must learn to look at one certain token, and none is told which."
     )
     structures = [each for each in about()["structures"].values() if "sample" in each]
     for place, structure in zip(st.columns(len(structures), gap="medium"), structures, strict=True):
@@ -55,6 +56,12 @@ def language() -> None:
             st.markdown(f"**{structure['title']}**")
             st.html(prose.chips(words, [False] * len(words), range(len(words))))
             st.caption(f"{structure['task']} {structure['head']}")
+
+
+def _farewell() -> str | None:
+    """Where another training makes the oldest one go."""
+    mine = lessons.mine()
+    return prose.plain(f"Your last {MOST} trainings are kept: “{called(mine[0])}” goes.") if len(mine) >= MOST else None
 
 
 def _config() -> LessonConfig:

@@ -9,7 +9,7 @@ import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from encoder.errors import ModelError
-from encoder.lesson import COMPARED, NEIGHBOURS, best_head, milestone
+from encoder.lesson import COMPARED, NEIGHBOURS, best_head, by_head, milestone
 from encoder.replay import Replay
 from encoder.workshop import AT_WORK, OVER, Run, State
 from pages.shared import lessons, prose, state, traces
@@ -59,7 +59,7 @@ def use(run: Run) -> None:
         for side, label in (("a", "Use on the left"), ("b", "Use on the right")):
             st.button(label, key=f"use-{side}", on_click=_use, args=(side, run))
         st.download_button(
-            "Download", data=lambda: _packed(run), file_name=f"{run.name}.safetensors",
+            "Download", data=lambda: _packed(run), file_name=f"training-{run.number}.safetensors",
             mime="application/octet-stream", icon=":material/download:", on_click="ignore", key="lesson-download",
         )  # fmt: skip
 
@@ -87,16 +87,33 @@ def guesses(run: Run) -> tuple[dict[str, float], dict[str, float]]:
     return chance, unigram
 
 
+def asked(run: Run) -> str:
+    """What the right answers are counted in."""
+    return "the end of your text," if run.config.own_text else "sentences"
+
+
+def guessing(run: Run) -> str:
+    """What right answers have to be held against, in a sentence: all of it can be read without a mouse."""
+    each = (
+        f"{name_of(name).lower()} {100 * run.unigram[name]:.3g} and {100 * chance:.3g} %"
+        for name, chance in run.chance.items()
+    )
+    kind = "piece" if run.config.own_text else "word that could stand there"
+    return f"Dotted: always guessing the most frequent {kind}. Right by that, and by pure chance: {', '.join(each)}."
+
+
 def compared(run: Run) -> tuple[str, dict[str, tuple[Sequence[float], Sequence[float]]]]:
     """What the learner wants to compare, chosen here, and its curve in each of their trainings, `run`'s last."""
+    every = [*(each for each in lessons.mine() if each is not run), run]
     names = {"loss": "Loss", "all": "Right answers"}
-    names |= {name: f"Right answers: {name_of(name)}" for name in COMPARED if name not in names}
+    learned = {name for each in every for name in each.chance}
+    names |= {name: f"Right answers: {name_of(name)}" for name in COMPARED if name in learned}
+    wish = state.get("compare")
+    what = wish if wish in names else "loss"
     state.mirror(
-        st.selectbox, "compare", "All your trainings", options=list(names), format_func=names.__getitem__,
+        st.selectbox, "compare", "All your trainings", what, options=list(names), format_func=names.__getitem__,
         label_visibility="collapsed", width=280,
     )  # fmt: skip
-    what = state.get("compare")
-    every = [*(each for each in lessons.mine() if each is not run), run]
     return names[what], {called(each): each.loss if what == "loss" else each.accuracy(what) for each in every}
 
 
@@ -114,15 +131,31 @@ def target(run: Run) -> str | None:
     return seen
 
 
-def finding(run: Run, what: str) -> str:
-    """What a curve of weights says, in a sentence: which head, and from which step on."""
+def head(run: Run, what: str) -> tuple[str, bool]:
+    """The head whose curve is shown, chosen here, and whether it was chosen; otherwise it is the best one."""
+    curves = by_head(run.weights(what)[1])
+    wish = state.get("look_head")
+    seen = wish if wish in curves else "best"
+    state.mirror(
+        st.selectbox, "look_head", "Head", seen, options=["best", *curves], label_visibility="collapsed", width=140,
+        format_func=lambda name: "Best head" if name == "best" else f"Head {name}",
+    )  # fmt: skip
+    return (best_head(curves), False) if seen == "best" else (seen, True)
+
+
+def finding(run: Run, what: str, chosen: str | None = None) -> str:
+    """What a curve of weights says, in a sentence: which head, the chosen or the best one, and from which step on."""
     steps, found = run.weights(what)
-    name, when = best_head(steps, found)
-    said = (
-        f"Head {name} gives it more than half of its attention from step {when:,} on."
-        if when is not None
-        else f"No head gives it half of its attention; head {name} gives most."
-    )
+    curves = by_head(found)
+    name = chosen or best_head(curves)
+    when = milestone(steps, curves[name], 0.5)
+    if when is not None:
+        said = f"Head {name} gives it more than half of its attention from step {when:,} on."
+    elif chosen:
+        share = round(100 * curves[name][-1])
+        said = f"Head {name} gives it {share} % of its attention at last, and not over half from any step on."
+    else:
+        said = f"No head gives it half of its attention; head {name} gives most."
     if what in run.chance and (right := milestone(*run.accuracy(what), 0.95)) is not None:
         said += f" At least 95 % of the answers are right from step {right:,} on."
     return f"{said} {about()['structures'].get(what, {}).get('head', '')}"
@@ -176,7 +209,7 @@ def _sentence(run: Run) -> str:
                 "Example", list(samples), index=None, key="lesson-example", placeholder="Example", on_change=_pick,
                 args=(samples,), width=160, label_visibility="collapsed",
             )  # fmt: skip
-    return state.get("train_text").strip() or usual
+    return traces.text("train_text").strip() or usual
 
 
 def _buttons(run: Run, now: State) -> None:
