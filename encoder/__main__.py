@@ -23,14 +23,14 @@ SIZES = {
     "ffn_width": "neurons of each layer",
     "positions": "tokens that it can read at most (default: --length)",
 }
-COUNTS = {
+WHOLE_NUMBERS = {
     "steps": "batches to learn from; 0: none, the model as it begins",
     "batch": "sequences of a step, of all processes together",
     "length": "tokens of a sequence",
     "predictable": "how many pieces, the commonest, it learns to predict",
     "seed": "what all chance follows from",
 }
-SHARES = {
+NUMBERS = {
     "learning_rate": "the highest; it rises first, then falls as a cosine",
     "mask_rate": "share of the tokens that is hidden, at the beginning",
     "last_mask_rate": "and at the end",
@@ -68,15 +68,15 @@ def _trace(options: argparse.Namespace) -> int:
 
 
 def _pretrain(options: argparse.Namespace) -> int:
-    from encoder.runs import run
-
     try:
+        from encoder.runs import run  # seconds, in which it may be stopped
+
         run(orders(options))
     except (ModelError, OSError, ValueError, MemoryError, RuntimeError) as error:  # CUDA's memory is a RuntimeError
         print(" ".join(str(error).split()) or type(error).__name__, file=sys.stderr)  # libraries' take many lines
         return 1
     except KeyboardInterrupt:
-        print("Stopped; the same command goes on from the last checkpoint.", file=sys.stderr)
+        print("Stopped; the same command goes on from the last checkpoint, if there is one.", file=sys.stderr)
         return 130
     return 0
 
@@ -153,7 +153,7 @@ def _pretrain_options(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="a finished model to begin with, or the mean of several; --layers may differ, and --length be more",
     )
-    for kind, options in ((int, SIZES | COUNTS), (float, SHARES)):
+    for kind, options in ((int, SIZES | WHOLE_NUMBERS), (float, NUMBERS)):
         for name, meaning in options.items():
             parser.add_argument(f"--{name.replace('_', '-')}", type=kind, metavar="N", help=meaning)
     parser.add_argument("--optimizer", choices=("adamw", "muon"), help="muon: for the matrices of linear layers")

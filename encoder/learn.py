@@ -173,7 +173,7 @@ class Lesson:
             if training.step in self._moments or training.step % every == 0:
                 self._look()
             if training.step % NEWS == 0:
-                _tell("progress", step=training.step, loss=round(training.told()["loss"], 4))
+                _tell("progress", step=training.step, loss=round(training.take_mean()["loss"], 4))
         if training.step < config.steps and not self._moment().exists():
             self._look(last=True)
         self._keep(self._folder / MODEL)

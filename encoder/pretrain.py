@@ -27,6 +27,7 @@ from encoder.muon import Muon
 from encoder.texts import Batches, Sequences
 from encoder.trace import Array
 
+AT_ONCE = 1 << 24  # tokens that are counted at once
 HELD_OUT_SEED = 15  # what is hidden of held-out text is the same in every evaluation of every run
 BOUNDS = {  # the least and the most that a setting can be
     "steps": (0, math.inf), "batch": (1, math.inf), "length": (2, math.inf), "learning_rate": (0, math.inf),
@@ -34,7 +35,7 @@ BOUNDS = {  # the least and the most that a setting can be
     "last_mask_rate": (0, 1), "repeat_rate": (0, 1), "last_repeat_rate": (0, 1), "predictable": (1, math.inf),
     "seed": (0, math.inf),
 }  # fmt: skip
-NEVER_ZERO = ("clip", "mask_rate", "last_mask_rate")  # or nothing would be learned, without a word
+NEVER_ZERO = ("learning_rate", "mask_rate", "clip")  # or nothing would be learned, without a word
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,9 @@ def processes() -> PartialState:
 
 def commonest(row: Array, pieces: Pieces, count: int) -> Tensor:
     """[choice] ids of the pieces that a row of tokens holds most often, special ones aside, by id."""
-    often = np.bincount(row, minlength=len(pieces.special))
+    often = np.zeros(len(pieces.special), dtype=np.int64)
+    for start in range(0, len(row), AT_ONCE):  # a row may be longer than the memory
+        often += np.bincount(row[start : start + AT_ONCE], minlength=len(often))
     often[pieces.special.numpy()] = 0
     order = np.argsort(-often, kind="stable")[:count]
     return torch.from_numpy(np.sort(order[often[order] > 0]))
@@ -158,8 +161,8 @@ class Pretraining:
         self._untold.append(done)
         return done
 
-    def told(self) -> dict[str, float]:
-        """What the steps since the last time were like, in the mean; those of before a checkpoint count."""
+    def take_mean(self) -> dict[str, float]:
+        """What the steps since the last time were like, in the mean, with those before a checkpoint that it resumed."""
         mean = {name: float(np.mean([each[name] for each in self._untold])) for name in self._untold[0]}
         self._untold.clear()
         return mean
@@ -267,15 +270,14 @@ def questions(row: Array, pieces: Pieces, length: int, rate: float, most: int | 
 
 
 def _differences(theirs: Mapping[str, Any], mine: Mapping[str, Any]) -> Iterator[str]:
-    """What a kept run and one that would go on from it do not share; of numbers, both."""
+    """What a kept run and one that would go on from it do not share; of settings, what each has."""
     for name, value in mine.items():
         other = theirs.get(name)
         if isinstance(value, dict) and isinstance(other, dict):
-            yield from (
-                f"{each} (there {other.get(each)}, here {here})"
-                for each, here in value.items()
-                if other.get(each) != here
-            )
+            for each in {**other, **value}:
+                there, here = other.get(each), value.get(each)
+                if there != here:
+                    yield f"{each.replace('_', ' ')} (there {there}, here {here})"
         elif name != "step" and other != value:
             yield name
 

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -81,7 +81,7 @@ class Journal:
     def stepped(self) -> None:
         self._bar.update(self._tokens)
 
-    def told(self, step: int, figures: Mapping[str, float]) -> None:
+    def smoothed(self, step: int, figures: Mapping[str, float]) -> None:
         """figures: the means of the last SMOOTH steps."""
         self._curve.write(step, {name: round(value, 6) for name, value in figures.items()})
         self._bar.set_postfix(loss=f"{figures['loss']:.3f}")
@@ -126,21 +126,25 @@ def tokens(orders: Orders) -> Array:
 
 def _cut(sources: Sequence[str], file: Path) -> None:
     """Write the tokens of all texts as they come, so that they need not fit into memory; each text is cut once."""
-    places: dict[str, tuple[int, int]] = {}  # of a text that was cut: its first token, and how many they are
-    told = tqdm(desc="cutting texts", unit=" tokens", unit_scale=True, delay=3)  # tests and small texts are quicker
-    with told, file.open("wb") as row:
+    places: dict[str, tuple[int, int]] = {}  # of a text that was cut: where its bytes begin and end
+    bar = tqdm(desc="cutting texts", unit=" tokens", unit_scale=True, delay=3)  # tests and small texts are quicker
+    with bar, file.open("wb") as row:
         for source in sources:
-            if source in places:
-                first, count = places[source]
+            begin = row.tell()
+            cut = _again(file, *places[source]) if source in places else token_rows(paragraphs(source), wordpiece())
+            for part in cut:
+                row.write(part.tobytes())
                 row.flush()
-                np.fromfile(file, np.int32, count, offset=4 * first).tofile(row)
-                told.update(count)
-                continue
-            first = told.n
-            for part in token_rows(paragraphs(source), wordpiece()):
-                part.tofile(row)
-                told.update(len(part))
-            places[source] = first, told.n - first
+                bar.update(len(part))
+            places[source] = begin, row.tell()
+
+
+def _again(file: Path, begin: int, end: int) -> Iterator[Array]:
+    """Tokens that were written before, from one byte of the file to another."""
+    with file.open("rb") as written:
+        written.seek(begin)
+        while left := end - written.tell():
+            yield np.frombuffer(written.read(min(left, 1 << 24)), np.int32)
 
 
 def learn(model: MaskedLanguageModel, orders: Orders, row: Array) -> Pretraining:
@@ -211,11 +215,11 @@ def _go(training: Pretraining, orders: Orders, held_out: Mapping[str, Array]) ->
         while training.step < steps:
             training.advance()
             last = training.step == steps
-            figures = training.told() if training.step % SMOOTH == 0 else None
+            figures = training.take_mean() if training.step % SMOOTH == 0 else None
             if journal:
                 journal.stepped()
                 if figures:
-                    journal.told(training.step, figures)
+                    journal.smoothed(training.step, figures)
                 if last or training.step % orders.evaluate_every == 0:
                     _ask(training, held_out, journal, None if last else GLANCE)
             if last or training.step % orders.save_every == 0:

@@ -60,7 +60,9 @@ def _streamed(source: str) -> Iterator[str]:
     from datasets import load_dataset  # slow to import, and few need it
 
     name, *part, split = source.split(":") if ":" in source else (source, "train")
-    for row in load_dataset(name, *part[:1], split=split, streaming=True):
+    if len(part) > 1:
+        raise ValueError(f"A data set is named owner/name, owner/name:split or owner/name:part:split, not {source}.")
+    for row in load_dataset(name, *part, split=split or "train", streaming=True):
         if "text" not in row:
             raise ValueError(f"The data set {name} has no column “text” but {', '.join(row)}.")
         yield from filter(None, map(str.strip, row["text"].splitlines()))

@@ -3,7 +3,6 @@
 import streamlit as st
 
 from encoder.figures import training as figures
-from encoder.lesson import by_head
 from encoder.workshop import Run
 from pages.shared import choosing, lessons, prose, state, training
 from pages.shared.columns import draw, segments
@@ -18,13 +17,13 @@ def curves(run: Run) -> None:
     """Right answers by structure, and one figure of all trainings."""
     left, right = st.columns(2, gap="large")
     with left:
-        st.markdown(f"**Right answers** in {training.asked(run)} that it has not learned from")
+        st.markdown(training.asked(run))
         by_structure = figures.accuracy(training.accuracies(run), *training.guesses(run))
         draw(by_structure, "Right answers by structure", "lesson-accuracy")
         st.caption(training.guessing(run))
     with right:
-        what, found = training.compared(run)
-        draw(figures.compare(found, what, state.get("compare") != "loss"), f"{what} of all trainings", "lesson-compare")
+        what, share, found = training.compared(run)
+        draw(figures.compare(found, what, share), f"{what} of all trainings", "lesson-compare")
 
 
 def weights(run: Run) -> None:
@@ -33,12 +32,12 @@ def weights(run: Run) -> None:
         what = training.target(run)
         if what is None:
             return
-        head, named = training.head(run, what)
-    steps, found = run.weights(what)
+        steps, curves = training.weights(run, what)
+        head = training.head(curves)
     right = run.accuracy(what) if what in run.chance else None
-    picture = figures.head_weights(steps, by_head(found), right, head if named or run.over else None)
+    picture = figures.head_weights(steps, curves, right, head, settled=run.over)
     draw(picture, f"each head's weight: {training.name_of(what)}", "lesson-weights")
-    st.caption(training.finding(run, what, head if named else None))
+    st.caption(training.finding(run, what, head))
 
 
 def heads(run: Run) -> None:

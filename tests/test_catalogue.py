@@ -112,6 +112,6 @@ def test_a_folder_that_has_gone_has_a_version_too(tmp_path):
     assert Entry("gone", "gone", "", folder=tmp_path / "gone").version == ("gone", ())
 
 
-def test_everything_that_comes_with_the_repository_fits_on_a_slow_line():
+def test_what_comes_with_the_app_keeps_to_its_25_megabytes():
     files = [file for file in (ROOT / "assets").rglob("*") if file.is_file()]
     assert sum(file.stat().st_size for file in files) <= 25_000_000

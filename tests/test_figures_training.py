@@ -30,10 +30,13 @@ def test_the_last_of_several_trainings_is_the_one_in_colour():
     assert list(figure.data[1].y) == [3.0, 1.0]
 
 
-@pytest.mark.parametrize("shown", ["1-1", "1-2", None])
-def test_one_head_has_a_colour_and_lies_on_top_or_none_has(shown):
+@pytest.mark.parametrize(
+    ("chosen", "settled", "shown"),
+    [("1-1", False, "1-1"), ("1-1", True, "1-1"), (None, True, "1-2"), (None, False, None)],
+)
+def test_the_head_that_was_chosen_or_is_the_best_in_the_end_has_a_colour_and_lies_on_top(chosen, settled, shown):
     curves = {"1-1": [0.1, 0.2], "1-2": [0.3, 0.9]}
-    figure = figures.head_weights([0, 10], curves, ([0, 10], [0.5, 1.0]), shown)
+    figure = figures.head_weights([0, 10], curves, ([0, 10], [0.5, 1.0]), chosen, settled)
     assert {line.name: list(line.y) for line in figure.data} == {
         "head 1-1": [0.1, 0.2], "head 1-2": [0.3, 0.9], "right answers": [0.5, 1.0],
     }  # fmt: skip

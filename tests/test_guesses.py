@@ -134,6 +134,7 @@ def test_the_shipped_encoder_has_heads_that_read_the_token_before_and_the_one_af
 @pytest.mark.parametrize(
     ("text", "sensible"),
     [
+        ("the dog chased the [MASK] .", {"cat", "cats", "wolf", "fox", "rabbit", "hare", "chickens"}),
         ("She opened the [MASK] and walked in.", {"door", "gate", "window", "curtain", "doors"}),
         ("He looked at her and [MASK] his head.", {"shook", "nodded", "bowed", "raised", "turned", "lifted"}),
         ("They sat down at the [MASK].", {"table", "window", "fire", "door", "desk"}),

@@ -1,6 +1,7 @@
 """The Train page, driven as a learner would: choose, start, look, use what was trained."""
 
 import json
+import re
 import tomllib
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from encoder import checkpoints
 from encoder.lesson import LessonConfig, best_head, by_head
 from encoder.workshop import Run
-from pages.shared import choosing, lessons, training
+from pages.shared import choosing, lessons, prose, training
 from tests.app import APP, OWNER, PAGES, charts, fine, go, html, open_page, said, trained, until
 
 VIEWS = ("curves", "weights", "heads", "map")
@@ -163,7 +164,7 @@ def test_right_answers_are_drawn_as_they_were_marked_beside_what_guessing_gets(l
         assert dots["y"] == [unigram] * 2
         assert f"{unigram:.0%} by the most frequent word, {chance:.0%} by pure chance" in dots["hovertemplate"]
     chance, unigram = 100 * lesson.chance["agreement"], 100 * lesson.unigram["agreement"]
-    assert f"by pure chance: agreement {unigram:.3g} and {chance:.3g} %" in said(open_page("train"))
+    assert f"agreement {unigram:.3g} % (by pure chance {chance:.3g} %)" in said(open_page("train"))
 
 
 @pytest.mark.parametrize("what", ["loss", "all", "brackets"])
@@ -201,8 +202,10 @@ def test_any_heads_curve_can_be_looked_at(lesson):
     assert app.query_params["look_head"] == other
     lines = charts(app)["lesson-weights"]["data"]
     assert [line["name"] for line in lines if line["showlegend"]] == [f"head {other}"]
-    assert f"Head {other} gives it" in said(app)
-    assert fine(open_page("train", train_view="weights", look_head="9-9"))
+    assert re.search(f"Head {other} (now )?gives it", said(app))
+    app = open_page("train", train_view="weights", look_head="9-9")
+    assert fine(app)
+    assert app.selectbox(key="pick.look_head").value == "best"
 
 
 def test_a_finding_is_the_best_head_and_from_which_step_on_it_and_the_answers_are_good():
@@ -221,7 +224,7 @@ def test_a_finding_is_the_best_head_and_from_which_step_on_it_and_the_answers_ar
         "step 20 on. "
     )
     assert training.finding(run, "brackets", "2-1").startswith(
-        "Head 2-1 gives it 40 % of its attention at last, and not over half from any step on. "
+        "Head 2-1 now gives it 40 % of its attention; it does not stay above half from any step on. "
     )
 
 
@@ -267,10 +270,10 @@ def test_what_there_is_to_learn_can_still_be_read_beside_a_training(lesson):
 
 def test_who_starts_another_training_is_told_that_the_oldest_goes(lesson, monkeypatch):
     monkeypatch.setattr(choosing, "MOST", 1)
-    oldest = f"“Training {lesson.number}: "
-    assert oldest in button(open_page("train"), "Start").help
+    deletes = f"deletes “{training.called(lesson)}”."
+    assert prose.plain(deletes) in said(open_page("train"))
     monkeypatch.setattr(choosing, "MOST", 2)
-    assert button(open_page("train"), "Start").help == ""
+    assert prose.plain(deletes) not in said(open_page("train"))
 
 
 def test_without_a_text_of_their_own_a_learner_is_told():
@@ -283,7 +286,7 @@ def test_without_a_text_of_their_own_a_learner_is_told():
     assert not any(run.config.own_text for run in lessons.workshop().of(OWNER))
 
 
-def test_a_learners_own_text_is_kept_while_other_pages_are_looked_at_and_learned_from():
+def test_a_learners_own_text_is_kept_while_other_pages_are_looked_at_and_learned_from(monkeypatch):
     app = open_page("train", learn="own", **SMALL)
     app.text_area(key="lesson-paste").set_value("The cat sat on the mat. " * 300).run()
     go(app, "layers")
@@ -295,9 +298,13 @@ def test_a_learners_own_text_is_kept_while_other_pages_are_looked_at_and_learned
     assert list(run.chance) == ["hidden pieces"]
     until(lambda: run.marks)
     assert fine(app.run())
-    assert "the end of your text, that it has not learned from" in said(app)
-    assert "Dotted: always guessing the most frequent piece. " in said(app)
-    assert "Right answers: Agreement" not in app.selectbox(key="pick.compare").options
+    assert "the end of your text, which it has not learned from" in said(app)
+    assert "what always guessing the most frequent piece gets: hidden pieces " in said(app)
+    monkeypatch.setattr(lessons, "mine", lambda: [run])
+    app = open_page("train", learn="own", compare="agreement")
+    assert app.selectbox(key="pick.compare").options == ["Loss", "Right answers"]
+    assert charts(app)["lesson-compare"]["layout"]["yaxis"]["title"]["text"] == "Loss"
+    assert "range" not in charts(app)["lesson-compare"]["layout"]["yaxis"]
 
 
 def test_a_training_that_fails_says_why_and_the_page_lives_on():

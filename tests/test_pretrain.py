@@ -214,19 +214,19 @@ def test_a_damaged_checkpoint_is_said(row, pieces, tmp_path):
 def test_figures_are_means_since_the_last_time_also_after_a_checkpoint(row, pieces, tmp_path):
     run = pretraining(row, pieces)
     losses = [run.advance()["loss"] for _ in range(3)]
-    assert run.told()["loss"] == pytest.approx(np.mean(losses))
+    assert run.take_mean()["loss"] == pytest.approx(np.mean(losses))
     losses = [run.advance()["loss"] for _ in range(2)]
     run.save(tmp_path)
     again = pretraining(row, pieces)
     again.resume(tmp_path)
     losses.append(again.advance()["loss"])
-    assert again.told()["loss"] == pytest.approx(np.mean(losses))
+    assert again.take_mean()["loss"] == pytest.approx(np.mean(losses))
 
 
 def test_another_runs_folder_is_refused(row, pieces, tmp_path):
     run = pretraining(row, pieces)
     run.save(tmp_path)
-    with pytest.raises(ValueError, match=r"settings: learning_rate \(there 0\.0015, here 0\.0001\)\.$"):
+    with pytest.raises(ValueError, match=r"settings: learning rate \(there 0\.0015, here 0\.0001\)\.$"):
         pretraining(row, pieces, learning_rate=1e-4).resume(tmp_path)
     with pytest.raises(ValueError, match=r": texts\.$"):
         pretraining(row, pieces, {"origin": {"texts": "others"}}).resume(tmp_path)
@@ -300,7 +300,7 @@ def test_each_of_two_processes_trains_on_its_half_of_the_sequences(row, pieces, 
 @pytest.mark.parametrize(("name", "value"), [
     ("steps", -1), ("batch", 0), ("length", 1), ("predictable", 0), ("seed", -1), ("mask_rate", 1.5),
     ("last_mask_rate", -0.1), ("repeat_rate", 1.1), ("last_repeat_rate", -1), ("learning_rate", math.nan),
-    ("clip", math.inf), ("clip", 0.0), ("mask_rate", 0.0), ("last_mask_rate", 0.0), ("warm_up", 2),
+    ("clip", math.inf), ("clip", 0.0), ("mask_rate", 0.0), ("learning_rate", 0.0), ("warm_up", 2),
     ("weight_decay", -1),
 ])  # fmt: skip
 def test_a_setting_that_no_run_can_have_is_refused(name, value):
@@ -327,7 +327,9 @@ def test_the_benchmark_makes_room_for_the_peer_whose_memory_it_measures(monkeypa
     assert [left for *_, left in alive] == [0] * benchmark.STEPS
 
 
-def test_the_commonest_pieces_are_counted_without_special_tokens(pieces):
+@pytest.mark.parametrize("at_once", [2, 1 << 24])
+def test_the_commonest_pieces_are_counted_without_special_tokens(pieces, monkeypatch, at_once):
+    monkeypatch.setattr("encoder.pretrain.AT_ONCE", at_once)
     row = np.array([102, 102, 102, 2000, 2000, 1996, 1996, 1996, 3000, 100], dtype=np.int32)
     assert commonest(row, pieces, 2).tolist() == [1996, 2000]
     assert commonest(row, pieces, 99).tolist() == [1996, 2000, 3000]

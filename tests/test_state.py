@@ -94,6 +94,7 @@ CHANGES = {
     "train_text": ("train", {"train_view": "heads"}, "text_input", "the car falls .", "the car falls ."),
     "compare": ("train", {}, "selectbox", "brackets", "brackets"),
     "look_at": ("train", {"train_view": "weights"}, "button_group", "copying", "copying"),
+    "look_head": ("train", {"train_view": "weights"}, "selectbox", "2-1", "2-1"),
     "level_of": ("train", {"train_view": "map"}, "button_group", "first", "first"),
 }
 SIDED = ("layer", "head", "level", "token", "to", "neuron")

@@ -24,6 +24,8 @@ def test_a_file_a_folder_and_a_data_set_give_their_paragraphs(tmp_path, monkeypa
     for which in ("", ":test", ":small:test"):
         assert list(paragraphs(f"someone/books{which}")) == ["One.", "Two."]
     assert [each[1:] for each in asked] == [(None, "train", True), (None, "test", True), ("small", "test", True)]
+    with pytest.raises(ValueError, match=r"^A data set is named owner/name, .*, not someone/books:a:b:c\.$"):
+        list(paragraphs("someone/books:a:b:c"))
     monkeypatch.setattr("datasets.load_dataset", lambda *_, **__: iter([{"label": 1, "sentence": "One."}]))
     with pytest.raises(ValueError, match=r"^The data set someone/books has no column “text” but label, sentence\.$"):
         list(paragraphs("someone/books"))

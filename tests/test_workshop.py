@@ -289,6 +289,7 @@ def test_an_exam_on_somebodys_own_text_counts_its_hidden_pieces(tmp_path):
             right += (guessed == one.truth[one.asked]).tolist()
     truth = torch.cat([batch.truth[batch.asked] for batch in exam._batches])
     assert len(right) == len(truth) > 20
+    assert 0 < np.mean(right) < 1
     assert exam.marks(model).accuracy == {"hidden pieces": pytest.approx(np.mean(right))}
     assert exam.unigram == {"hidden pieces": pytest.approx(float((truth == usual).float().mean()))}
 

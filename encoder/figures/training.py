@@ -6,7 +6,7 @@ from math import isqrt
 
 from encoder.figures.attention import small_maps
 from encoder.figures.style import GREY, LEFT, Drawn, Figure, escape, labels, map_axes, picture, rgba
-from encoder.lesson import SNAPSHOTS
+from encoder.lesson import SNAPSHOTS, best_head
 from encoder.maps import by_pca
 from encoder.trace import Array
 
@@ -47,12 +47,14 @@ def compare(curves: Mapping[str, Points], what: str, share: bool) -> Figure:
 
 
 def head_weights(
-    steps: Sequence[int], curves: Mapping[str, Sequence[float]], right: Points | None, shown: str | None
+    steps: Sequence[int], curves: Mapping[str, Sequence[float]], right: Points | None, chosen: str | None, settled: bool
 ) -> Figure:
     """Each head's weight on the token that it should look at, by the head's name.
 
-    right: accuracy by step, to see which comes first. shown: the head that has a colour, if one has.
+    right: accuracy by step, to see which comes first. chosen: the head that has a colour; None: the best one, once it
+    is settled that no other will be better.
     """
+    shown = chosen or (best_head(curves) if settled else None)
     traces = []
     for name in sorted(curves, key=lambda name: name == shown):  # that one on top
         hover = f"head {name}<br>step %{{x:,}}: %{{y:.2f}}<extra></extra>"

@@ -27,9 +27,11 @@ def choose() -> None:
         why_not = lessons.hindrance()
         st.button(
             "Start", type="primary", icon=":material/play_arrow:", key="lesson-start", on_click=_start,
-            disabled=bool(why_not), help=why_not or _farewell(),
+            disabled=bool(why_not), help=why_not,
         )  # fmt: skip
         _trainings()
+    if (mine := lessons.mine()) and len(mine) >= MOST:
+        st.caption(prose.plain(f"Your last {MOST} trainings are kept. The next one deletes “{called(mine[0])}”."))
     if state.get("learn") == "own":
         _own_text()
     if problem := st.session_state.pop(PROBLEM, None):
@@ -37,7 +39,7 @@ def choose() -> None:
 
 
 def language() -> None:
-    """Before the first training: what there is to learn, and what a head must do for it."""
+    """What there is to learn, and what a head must do for it."""
     if state.get("learn") == "own":
         st.caption(
             "A vocabulary of up to 3,000 word pieces is made for your text. Then tokens are hidden behind [MASK] and "
@@ -56,12 +58,6 @@ def language() -> None:
             st.markdown(f"**{structure['title']}**")
             st.html(prose.chips(words, [False] * len(words), range(len(words))))
             st.caption(f"{structure['task']} {structure['head']}")
-
-
-def _farewell() -> str | None:
-    """Where another training makes the oldest one go."""
-    mine = lessons.mine()
-    return prose.plain(f"Your last {MOST} trainings are kept: “{called(mine[0])}” goes.") if len(mine) >= MOST else None
 
 
 def _config() -> LessonConfig:

@@ -88,33 +88,39 @@ def guesses(run: Run) -> tuple[dict[str, float], dict[str, float]]:
 
 
 def asked(run: Run) -> str:
-    """What the right answers are counted in."""
-    return "the end of your text," if run.config.own_text else "sentences"
+    """What the right answers are counted in, as a heading."""
+    where = "the end of your text, which it has not" if run.config.own_text else "sentences that it has not"
+    return f"**Right answers** in {where} learned from"
 
 
 def guessing(run: Run) -> str:
-    """What right answers have to be held against, in a sentence: all of it can be read without a mouse."""
+    """What right answers have to be held against: all of it can be read without a mouse."""
     each = (
-        f"{name_of(name).lower()} {100 * run.unigram[name]:.3g} and {100 * chance:.3g} %"
+        f"{name_of(name).lower()} {100 * run.unigram[name]:.3g} % (by pure chance {100 * chance:.3g} %)"
         for name, chance in run.chance.items()
     )
     kind = "piece" if run.config.own_text else "word that could stand there"
-    return f"Dotted: always guessing the most frequent {kind}. Right by that, and by pure chance: {', '.join(each)}."
+    return f"Dotted: what always guessing the most frequent {kind} gets: {', '.join(each)}."
 
 
-def compared(run: Run) -> tuple[str, dict[str, tuple[Sequence[float], Sequence[float]]]]:
-    """What the learner wants to compare, chosen here, and its curve in each of their trainings, `run`'s last."""
+def compared(run: Run) -> tuple[str, bool, dict[str, tuple[Sequence[float], Sequence[float]]]]:
+    """What the learner wants to compare, chosen here, whether it is a share, and its curve in each of their trainings,
+    `run`'s last."""
     every = [*(each for each in lessons.mine() if each is not run), run]
     names = {"loss": "Loss", "all": "Right answers"}
     learned = {name for each in every for name in each.chance}
     names |= {name: f"Right answers: {name_of(name)}" for name in COMPARED if name in learned}
-    wish = state.get("compare")
+    wish: str = state.get("compare")
     what = wish if wish in names else "loss"
     state.mirror(
         st.selectbox, "compare", "All your trainings", what, options=list(names), format_func=names.__getitem__,
         label_visibility="collapsed", width=280,
     )  # fmt: skip
-    return names[what], {called(each): each.loss if what == "loss" else each.accuracy(what) for each in every}
+    return (
+        names[what],
+        what != "loss",
+        {called(each): each.loss if what == "loss" else each.accuracy(what) for each in every},
+    )
 
 
 def target(run: Run) -> str | None:
@@ -126,34 +132,38 @@ def target(run: Run) -> str | None:
     seen = wish if wish in names else next(iter(names))
     state.mirror(
         st.segmented_control, "look_at", "What to look at", seen, options=list(names), format_func=names.__getitem__,
-        required=True, label_visibility="collapsed",
+        required=True, label_visibility="collapsed", wrap=True,
     )  # fmt: skip
     return seen
 
 
-def head(run: Run, what: str) -> tuple[str, bool]:
-    """The head whose curve is shown, chosen here, and whether it was chosen; otherwise it is the best one."""
-    curves = by_head(run.weights(what)[1])
+def weights(run: Run, what: str) -> tuple[list[int], dict[str, list[float]]]:
+    """Steps, and how much each head, by its name, gives what it should look at."""
+    steps, found = run.weights(what)
+    return steps, by_head(found)
+
+
+def head(curves: Mapping[str, Sequence[float]]) -> str | None:
+    """The head whose curve has a colour, chosen here; None for the best one."""
     wish = state.get("look_head")
     seen = wish if wish in curves else "best"
     state.mirror(
         st.selectbox, "look_head", "Head", seen, options=["best", *curves], label_visibility="collapsed", width=140,
         format_func=lambda name: "Best head" if name == "best" else f"Head {name}",
     )  # fmt: skip
-    return (best_head(curves), False) if seen == "best" else (seen, True)
+    return None if seen == "best" else seen
 
 
 def finding(run: Run, what: str, chosen: str | None = None) -> str:
     """What a curve of weights says, in a sentence: which head, the chosen or the best one, and from which step on."""
-    steps, found = run.weights(what)
-    curves = by_head(found)
+    steps, curves = weights(run, what)
     name = chosen or best_head(curves)
     when = milestone(steps, curves[name], 0.5)
     if when is not None:
         said = f"Head {name} gives it more than half of its attention from step {when:,} on."
     elif chosen:
         share = round(100 * curves[name][-1])
-        said = f"Head {name} gives it {share} % of its attention at last, and not over half from any step on."
+        said = f"Head {name} now gives it {share} % of its attention; it does not stay above half from any step on."
     else:
         said = f"No head gives it half of its attention; head {name} gives most."
     if what in run.chance and (right := milestone(*run.accuracy(what), 0.95)) is not None:
@@ -199,7 +209,7 @@ def _sentence(run: Run) -> str:
     """The sentence that every snapshot reads."""
     structures = () if run.config.own_text else about()["structures"].values()
     samples = {each["title"]: each["hidden"] for each in structures if "hidden" in each}
-    usual = next(iter(samples.values()), state.get("text"))
+    usual = next(iter(samples.values()), traces.text())
     with st.container(horizontal=True):
         state.mirror(
             st.text_input, "train_text", "Sentence", placeholder=usual, width=430, label_visibility="collapsed"
