@@ -27,7 +27,7 @@ WHOLE_NUMBERS = {
     "steps": "batches to learn from; 0: none, the model as it begins",
     "batch": "sequences of a step, of all processes together",
     "length": "tokens of a sequence",
-    "predictable": "how many pieces, the commonest, it learns to predict",
+    "predictable": "how many pieces, the commonest, it learns to predict (default with --start: those of the models)",
     "seed": "what all chance follows from",
 }
 NUMBERS = {

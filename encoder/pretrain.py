@@ -28,6 +28,7 @@ from encoder.texts import Batches, Sequences
 from encoder.trace import Array
 
 AT_ONCE = 1 << 24  # tokens that are counted at once
+PREDICTABLE = 10_000  # pieces: a head for all 30,522 would take most of the time
 HELD_OUT_SEED = 15  # what is hidden of held-out text is the same in every evaluation of every run
 BOUNDS = {  # the least and the most that a setting can be
     "steps": (0, math.inf), "batch": (1, math.inf), "length": (2, math.inf), "learning_rate": (0, math.inf),
@@ -55,13 +56,14 @@ class PretrainConfig:
     repeat_rate: float = 0.0  # at the beginning, of stretches that a sequence repeats
     last_repeat_rate: float = 0.0  # at the end
     whole_words: bool = False
-    predictable: int = 10_000  # the commonest pieces; a head for all 30,522 would take most of the time
+    predictable: int | None = None  # the commonest pieces; None: those of the models to start from, or PREDICTABLE
     seed: int = 0
 
     def __post_init__(self) -> None:
         """Raises ValueError for a setting that no run can have."""
         for name, (least, most) in BOUNDS.items():
-            value = getattr(self, name)
+            if (value := getattr(self, name)) is None:
+                continue
             above = name in NEVER_ZERO
             if not least <= value <= most or not math.isfinite(value) or (above and not value):
                 limits = f"{'more than' if above else 'at least'} {least}"
@@ -90,13 +92,16 @@ def processes() -> PartialState:
     return PartialState(cpu=not torch.cuda.is_available())
 
 
-def commonest(row: Array, pieces: Pieces, count: int) -> Tensor:
-    """[choice] ids of the pieces that a row of tokens holds most often, special ones aside, by id."""
+def commonest(row: Array, pieces: Pieces, count: int | None = None) -> Tensor:
+    """[choice] ids of the pieces that a row of tokens holds most often, by id, special ones aside.
+
+    count: how many; by default PREDICTABLE.
+    """
     often = np.zeros(len(pieces.special), dtype=np.int64)
     for start in range(0, len(row), AT_ONCE):  # a row may be longer than the memory
         often += np.bincount(row[start : start + AT_ONCE], minlength=len(often))
     often[pieces.special.numpy()] = 0
-    order = np.argsort(-often, kind="stable")[:count]
+    order = np.argsort(-often, kind="stable")[: count or PREDICTABLE]
     return torch.from_numpy(np.sort(order[often[order] > 0]))
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from tokenizers import Tokenizer
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
@@ -127,7 +128,7 @@ def tokens(orders: Orders) -> Array:
 def _cut(sources: Sequence[str], file: Path) -> None:
     """Write the tokens of all texts as they come, so that they need not fit into memory; each text is cut once."""
     places: dict[str, tuple[int, int]] = {}  # of a text that was cut: where its bytes begin and end
-    bar = tqdm(desc="cutting texts", unit=" tokens", unit_scale=True, delay=3)  # tests and small texts are quicker
+    bar = tqdm(desc="cutting texts", unit=" tokens", unit_scale=True, delay=3, mininterval=1)  # small texts are quicker
     with bar, file.open("wb") as row:
         for source in sources:
             begin = row.tell()
@@ -160,10 +161,12 @@ def learn(model: MaskedLanguageModel, orders: Orders, row: Array) -> Pretraining
 
 
 def _model(orders: Orders, row: Array) -> MaskedLanguageModel:
-    predictable = commonest(row, Pieces.of(wordpiece()), orders.training.predictable)
-    if not orders.start:
-        return MaskedLanguageModel(Encoder(orders.encoder, seed=orders.training.seed), predictable)
     before = [_before(folder) for folder in orders.start]
+    predictable = commonest(row, Pieces.of(wordpiece()), orders.training.predictable)
+    if not before:
+        return MaskedLanguageModel(Encoder(orders.encoder, seed=orders.training.seed), predictable)
+    if orders.training.predictable is None:  # what none of them could predict would spoil their guesses at first
+        predictable = torch.cat([each.head.ids for each in before]).unique()
     model = MaskedLanguageModel(Encoder(_sizes(orders, [each.encoder.config for each in before])), predictable)
     model.begin_as(*before)
     return model

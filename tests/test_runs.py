@@ -117,15 +117,18 @@ def test_a_run_goes_on_from_a_finished_model_and_learns_pieces_that_it_could_not
     few = ("--steps", "0", "--predictable", "5", "--seed", "3")
     trained(tmp_path / "before", book, *few)
     before = read(tmp_path / "before" / "model")
-    trained(tmp_path / "same", book, "--start", str(tmp_path / "before" / "model"), "--steps", "0")
+    start, more = ("--start", str(tmp_path / "before" / "model")), ("--predictable", "500")
+    trained(tmp_path / "kept", book, *start, "--steps", "0")
+    assert torch.equal(read(tmp_path / "kept" / "model").head.ids, before.head.ids)
+    trained(tmp_path / "same", book, *start, *more, "--steps", "0")
     same = read(tmp_path / "same" / "model")
     every = set(token_row(TEN, wordpiece()).tolist()) - {102}  # [SEP]
     assert (len(before.head.ids), set(same.head.ids.tolist())) == (5, every)
     for (name, one), other in zip(before.encoder.named_parameters(), same.encoder.parameters(), strict=True):
         assert torch.equal(one, other), name
-    trained(tmp_path / "after", book, "--start", str(tmp_path / "before" / "model"))
+    trained(tmp_path / "after", book, *start, *more)
     capsys.readouterr()
-    assert main(["pretrain", str(book), "--out", str(tmp_path / "after"), *QUICK]) == 1
+    assert main(["pretrain", str(book), "--out", str(tmp_path / "after"), *QUICK, *more]) == 1
     assert capsys.readouterr().err.endswith("holds a run with other settings: start.\n")
     assert float(curve(tmp_path / "after" / "curve.csv")[-1]["loss"]) < math.log(len(every))  # of guessing blindly
 
