@@ -67,7 +67,7 @@ BUILT_IN = (
         "Our own encoder (5 layers, 8 heads, width 256), taught by this project to guess hidden words of old novels "
         "and of some Wikipedia.",
         folder=ROOT / "assets" / "scratch",
-        sha256="6b0134d081d706731ca7a8edf6f8ca7e7ebc4e8b1707a09a7ea53d33b1af7d46",
+        sha256="5d787dbfb9f53b3456dc18a77edd1cdc33405602b4fd345297d32769f8c8a5a9",
     ),
     Entry(
         "scratch-untrained",
