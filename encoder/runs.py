@@ -162,11 +162,12 @@ def learn(model: MaskedLanguageModel, orders: Orders, row: Array) -> Pretraining
 
 def _model(orders: Orders, row: Array) -> MaskedLanguageModel:
     before = [_before(folder) for folder in orders.start]
-    predictable = commonest(row, Pieces.of(wordpiece()), orders.training.predictable)
+    if before and orders.training.predictable is None:  # others would spoil their guesses at first
+        predictable = torch.cat([each.head.ids for each in before]).unique()
+    else:
+        predictable = commonest(row, Pieces.of(wordpiece()), orders.training.predictable)
     if not before:
         return MaskedLanguageModel(Encoder(orders.encoder, seed=orders.training.seed), predictable)
-    if orders.training.predictable is None:  # what none of them could predict would spoil their guesses at first
-        predictable = torch.cat([each.head.ids for each in before]).unique()
     model = MaskedLanguageModel(Encoder(_sizes(orders, [each.encoder.config for each in before])), predictable)
     model.begin_as(*before)
     return model

@@ -226,7 +226,8 @@ def test_figures_are_means_since_the_last_time_also_after_a_checkpoint(row, piec
 def test_another_runs_folder_is_refused(row, pieces, tmp_path):
     run = pretraining(row, pieces)
     run.save(tmp_path)
-    with pytest.raises(ValueError, match=r"settings: learning rate \(there 0\.0015, here 0\.0001\)\.$"):
+    differs = r"holds a run with other settings: learning rate \(there 0\.0015, here 0\.0001\)\.$"
+    with pytest.raises(ValueError, match=differs):
         pretraining(row, pieces, learning_rate=1e-4).resume(tmp_path)
     with pytest.raises(ValueError, match=r": texts\.$"):
         pretraining(row, pieces, {"origin": {"texts": "others"}}).resume(tmp_path)

@@ -30,7 +30,7 @@ def choose() -> None:
             disabled=bool(why_not), help=why_not,
         )  # fmt: skip
         _trainings()
-    if (mine := lessons.mine()) and len(mine) >= MOST:
+    if len(mine := lessons.mine()) >= MOST:
         st.caption(prose.plain(f"Your last {MOST} trainings are kept. The next one deletes “{called(mine[0])}”."))
     if state.get("learn") == "own":
         _own_text()
