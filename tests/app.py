@@ -59,7 +59,7 @@ def trained(**settings: Any) -> Iterator[Run]:
     config = LessonConfig(**{"steps": 40, "width": 16, "layers": 2, "heads": 2, **settings})
     with patch.object(shop, "_is_here", lambda owner: True), patch.object(lessons, "_owner", lambda: OWNER):
         run = shop.start(OWNER, config)
-        until(lambda: run.over)
+        until(lambda: run.over and run._process is None)  # the workshop has let go of it
         assert run.state == "done", run.why
         yield run
         shop._forget(run)

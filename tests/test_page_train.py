@@ -129,11 +129,17 @@ def test_a_training_that_may_not_go_on_is_said(monkeypatch):
     assert [warning.value for warning in app.warning] == ["Not now\\."]
 
 
+def changing(run, monkeypatch, **looks):
+    """What is seen of this run changes from look to look. Of no other: the workshop may be at work on one."""
+    fleeting = type("Fleeting", (Run,), {name: property(look) for name, look in looks.items()})
+    monkeypatch.setattr(run, "__class__", fleeting)
+
+
 @pytest.mark.parametrize("looks", range(5))
 def test_a_training_may_end_between_any_two_looks_at_it(lesson, monkeypatch, looks):
     app = open_page("train")
     left = iter([True] * looks)
-    monkeypatch.setattr(Run, "under_way", property(lambda run: next(left, False)))
+    changing(lesson, monkeypatch, under_way=lambda run: next(left, False))
     assert fine(app.run())
     assert len(charts(app)) == 2
 
@@ -143,7 +149,7 @@ def test_a_training_may_end_between_any_two_looks_at_it(lesson, monkeypatch, loo
 def test_a_training_may_go_on_between_any_two_looks_at_its_state(lesson, monkeypatch, looks, later):
     app = open_page("train")
     states = iter(["running" if later != "starting" else "waiting"] * looks)
-    monkeypatch.setattr(Run, "state", property(lambda run: next(states, later)), raising=False)
+    changing(lesson, monkeypatch, state=lambda run: next(states, later))
     assert fine(app.run())
 
 
