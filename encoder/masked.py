@@ -2,17 +2,19 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, embedding
+from torch.autograd.function import once_differentiable
+from torch.nn.functional import cross_entropy, embedding, linear
 
 from encoder.model import Encoder
 
 STRETCHES = 4  # that a sequence can repeat
 SHORTEST = 4  # tokens of one; the longest is a quarter of the sequence, and short ones are as likely as long ones
+LOGITS = 1 << 21  # at once: 8 MB, which a processor keeps close by
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,35 @@ def segments(ids: Tensor, pieces: Pieces) -> Tensor:
     return (ends.cumsum(-1) - ends) % 2
 
 
+class _CrossEntropy(torch.autograd.Function):
+    """Sum of the cross entropies of logits that are never there all at once.
+
+    All of a step's logits are 100 MB and more, and to write and read them several times takes as long as the products
+    that they come from. So they are computed for some places at a time, and their gradients with them.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, guess: Tensor, table: Tensor, bias: Tensor, truth: Tensor) -> Tensor:
+        """Nats, of logits `guess @ table.T + bias`. guess: [place, model]. table: [choice, model]. truth: [place]."""
+        total, some = torch.zeros((), device=guess.device), max(1, LOGITS // len(table))
+        along = along_guess, along_table, along_bias = [torch.zeros_like(each) for each in (guess, table, bias)]
+        parts = (each.split(some) for each in (guess, truth[:, None], along_guess))
+        for part, right, along_part in zip(*parts, strict=True):
+            shares = linear(part, table, bias).float().log_softmax(-1)  # [place, choice]
+            total -= shares.gather(-1, right).sum()
+            error = shares.exp_().scatter_add_(-1, right, shares.new_full(right.shape, -1.0))  # softmax − truth
+            along_part += error @ table
+            along_table += error.mT @ part
+            along_bias += error.sum(0)
+        ctx.save_for_backward(*along)
+        return total
+
+    @staticmethod
+    @once_differentiable  # type: ignore[untyped-decorator]
+    def backward(ctx: Any, along_total: Tensor) -> tuple[Tensor | None, ...]:
+        return *(along_total * each for each in ctx.saved_tensors), None
+
+
 class PredictionHead(nn.Module):
     """BERT's: dense, GELU, norm; then how well the result fits the embedding of every piece that can be predicted."""
 
@@ -114,8 +145,18 @@ class PredictionHead(nn.Module):
 
     def forward(self, hidden: Tensor, table: Tensor) -> Tensor:
         """Logits [place, choice] of hidden states [place, model]; `table` is the token embedding, [piece, model]."""
-        guess = self.norm(nn.functional.gelu(self.dense(hidden)))
-        return guess @ embedding(self.ids, table).T + self.bias
+        return linear(self._guess(hidden), embedding(self.ids, table), self.bias)
+
+    def loss(self, hidden: Tensor, table: Tensor, truth: Tensor) -> Tensor:
+        """Sum of the losses, in nats, where `truth`, [place], are the pieces that should be predicted."""
+        total: Tensor = _CrossEntropy.apply(  # type: ignore[no-untyped-call]
+            self._guess(hidden), embedding(self.ids, table), self.bias, self.place[truth]
+        )
+        return total
+
+    def _guess(self, hidden: Tensor) -> Tensor:
+        guess: Tensor = self.norm(nn.functional.gelu(self.dense(hidden)))
+        return guess
 
 
 class MaskedLanguageModel(nn.Module):
@@ -131,13 +172,16 @@ class MaskedLanguageModel(nn.Module):
 
     def forward(self, ids: Tensor, segment: Tensor, asked: Tensor) -> Tensor:
         """Logits [place, choice] for the tokens that are asked for, in their order: the others cost nothing."""
-        hidden = self.encoder(ids, segment if self.encoder.config.segments else None)
-        return self.logits(hidden[asked])
+        return self.logits(self._read(ids, segment)[asked])
 
     def logits(self, hidden: Tensor) -> Tensor:
         """[place, choice] of last hidden states [place, model]."""
         logits: Tensor = self.head(hidden, self.encoder.embeddings.token.weight)
         return logits
+
+    def _read(self, ids: Tensor, segment: Tensor) -> Tensor:
+        hidden: Tensor = self.encoder(ids, segment if self.encoder.config.segments else None)
+        return hidden
 
     def begin_as(self, *others: "MaskedLanguageModel") -> None:
         """Take over the weights of a model of the same sizes, which may have more or fewer layers and positions.
@@ -175,8 +219,8 @@ class MaskedLanguageModel(nn.Module):
     def loss(self, batch: Masked) -> tuple[Tensor, Tensor]:
         """Sum of the losses, in nats, and how many there are: of the tokens asked for that can be predicted."""
         asked = batch.asked & (self.head.place[batch.truth] >= 0)
-        logits = self(batch.ids, batch.segment, asked)
-        return cross_entropy(logits.float(), self.head.place[batch.truth[asked]], reduction="sum"), asked.sum()
+        hidden = self._read(batch.ids, batch.segment)[asked]
+        return self.head.loss(hidden, self.encoder.embeddings.token.weight, batch.truth[asked]), asked.sum()
 
 
 class Score(NamedTuple):

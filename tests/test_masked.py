@@ -7,8 +7,9 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
+from encoder import masked
 from encoder.bert import carry
-from encoder.masked import Masked, MaskedLanguageModel, Pieces, hide, repeat, score, segments
+from encoder.masked import Masked, MaskedLanguageModel, Pieces, PredictionHead, hide, repeat, score, segments
 from encoder.model import Encoder
 from encoder.runs import wordpiece
 from tests.tiny import shaken, tiny_config
@@ -114,6 +115,30 @@ def test_the_loss_and_its_gradients_are_those_of_bert_for_masked_lm_with_the_sam
     }
     for other, mine in pairs.items():
         torch.testing.assert_close(mine.grad, other.grad, atol=1e-6, rtol=1e-4)
+
+
+@pytest.mark.parametrize("logits", [1, 50, 1 << 21])
+def test_a_loss_of_some_places_at_a_time_is_that_of_all_at_once(monkeypatch, logits):
+    monkeypatch.setattr(masked, "LOGITS", logits)
+    head = shaken(PredictionHead(8, 20, torch.arange(3, 20), 1e-12))
+    hidden, table = (torch.randn(size, 8, generator=chance(size)).requires_grad_() for size in (13, 20))
+    truth = torch.randint(3, 20, (13,), generator=chance(1))
+    weights = [hidden, table, *head.parameters()]
+    expected = cross_entropy(head(hidden, table), truth - 3, reduction="sum")
+    found = head.loss(hidden, table, truth)
+    torch.testing.assert_close(found, expected)
+    for mine, theirs in zip(
+        torch.autograd.grad(3 * found, weights), torch.autograd.grad(3 * expected, weights), strict=True
+    ):
+        torch.testing.assert_close(mine, theirs)
+
+
+def test_a_guess_that_is_as_wrong_as_can_be_has_a_loss_all_the_same():
+    head = PredictionHead(8, 2, torch.arange(2), 1e-12)
+    with torch.no_grad():
+        head.bias.copy_(torch.tensor([0.0, 500.0]))
+    total = head.loss(torch.zeros(1, 8), torch.zeros(2, 8), torch.tensor([0]))
+    assert float(total.detach()) == pytest.approx(500.0)
 
 
 def test_pieces_that_cannot_be_predicted_cost_no_loss_and_count_as_wrong():

@@ -18,7 +18,7 @@ from tests.server import ROOT
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from encoder.masked import MaskedLanguageModel
+    from encoder.masked import Masked, MaskedLanguageModel
     from encoder.model import EncoderConfig
 
 DATA = ROOT.parent / "shared" / "data"  # texts that stay outside the repository
@@ -80,7 +80,7 @@ def bert(sizes: "EncoderConfig", predictable: "Tensor", seed: int) -> "MaskedLan
     from transformers import BertForMaskedLM
 
     from encoder.masked import MaskedLanguageModel
-    from tests.bench.pretrain import bert_config
+    from tests.bench.pretrain import bert_config, plain_loss
 
     class Bert(MaskedLanguageModel):
         def __init__(self) -> None:
@@ -104,6 +104,9 @@ def bert(sizes: "EncoderConfig", predictable: "Tensor", seed: int) -> "MaskedLan
             table = torch.nn.functional.embedding(self.choices, self.read.embeddings.word_embeddings.weight)
             logits: Tensor = self.transform(hidden) @ table.T + self.bias
             return logits
+
+        def loss(self, batch: "Masked") -> "tuple[Tensor, Tensor]":
+            return plain_loss(self, batch)
 
     torch.manual_seed(seed)
     return Bert()

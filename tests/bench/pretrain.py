@@ -1,7 +1,8 @@
 """A training step of ours beside transformers' and torch's own: the same tokens, sizes, masks and optimizer.
 
 transformers' own step predicts every piece of the vocabulary at every token; ours, and torch's with our head, the
-commonest pieces at the hidden ones. How much of the difference that is, the row with our head on both tells.
+commonest pieces at the hidden ones. How much of the difference that is, the row with our head on both tells; and how
+much it is that ours never has all logits at once, the row with our loss too.
 """
 
 import subprocess
@@ -34,13 +35,16 @@ def rows() -> Iterator[Row]:
     run = _ours()
     sizes, predictable = run.model.encoder.config, run.model.head.ids
     jobs: dict[str, Callable[[], object]] = {
-        "ours": run.advance, "bert": _bert(run), "torch": _headed(torchs(sizes, predictable), run),
-        "headed": _headed(learning.bert(sizes, predictable, 0), run),
+        "ours": run.advance, "bert": _bert(run),
+        "torch": _with_our_head(torchs(sizes, predictable), run),
+        "loss": _with_our_loss(torchs(sizes, predictable), run),
+        "headed": _with_our_head(learning.bert(sizes, predictable, 0), run),
     }  # fmt: skip
-    took = interleave(jobs, seconds=80, fewest=5)
+    took = interleave(jobs, seconds=100, fewest=5)
     ours, tokens = milliseconds(took["ours"]), run.config.batch * run.config.length
     for peer, name, target in (
-        ("bert", "BertForMaskedLM", 1 / 1.5), ("torch", "nn.TransformerEncoder", 1.0),
+        ("bert", "BertForMaskedLM", 1 / 1.5), ("torch", "nn.TransformerEncoder with our head", 1.0),
+        ("loss", "nn.TransformerEncoder with our head and loss", None),
         ("headed", "BertForMaskedLM with our head", None),
     ):  # fmt: skip
         note = f"{tokens / ours * 1e3:,.0f} tokens a second; {spread(took['ours'], took[peer])}"
@@ -92,12 +96,25 @@ def bert_config(sizes: "EncoderConfig") -> "BertConfig":
     )  # fmt: skip
 
 
-def _headed(model: "MaskedLanguageModel", run: "Pretraining") -> Callable[[], object]:
-    def loss(batch: "Masked") -> "Tensor":
-        total, count = model.loss(batch)
-        return total / count
+def _with_our_head(model: "MaskedLanguageModel", run: "Pretraining") -> Callable[[], object]:
+    return _step(model.train(), lambda batch: _mean(*plain_loss(model, batch)), run)
 
-    return _step(model.train(), loss, run)
+
+def _with_our_loss(model: "MaskedLanguageModel", run: "Pretraining") -> Callable[[], object]:
+    return _step(model.train(), lambda batch: _mean(*model.loss(batch)), run)
+
+
+def _mean(total: "Tensor", count: "Tensor") -> "Tensor":
+    return total / count
+
+
+def plain_loss(model: "MaskedLanguageModel", batch: "Masked") -> "tuple[Tensor, Tensor]":
+    """What `MaskedLanguageModel.loss` returns, as torch's own documentation writes it."""
+    from torch.nn.functional import cross_entropy
+
+    asked = batch.asked & (model.head.place[batch.truth] >= 0)
+    logits = model(batch.ids, batch.segment, asked)
+    return cross_entropy(logits.float(), model.head.place[batch.truth[asked]], reduction="sum"), asked.sum()
 
 
 def torchs(sizes: "EncoderConfig", predictable: "Tensor", seed: int = 0) -> "MaskedLanguageModel":
