@@ -28,6 +28,7 @@ FAMILY = "encoder-lens"  # what config.json calls the model's type, where transf
 BROUGHT = {"vocabulary": 30_522, "width": 1_024, "layers": 24, "heads": 16, "ffn_width": 4_096, "positions": 512}
 HEADER = 2**23  # bytes
 PLACES = 3  # that two empty sentences take: [CLS], [SEP], [SEP]
+THIS = "this file"  # what somebody who brings one knows it by
 TRIED = 64  # tokens that a brought model reads before it is kept
 
 
@@ -78,13 +79,13 @@ def unpack(data: bytes, folder: Path) -> None:
     (folder / "config.json").write_text(header["config"], encoding="utf-8")
     if not is_ours(folder):
         raise ModelError("The config in this file is not that of a model that was trained here.")
-    _check_sizes(_encoder_config(folder))
+    _check_sizes(_encoder_config(folder, THIS))
     if "tokenizer" not in header:
         raise ModelError("This safetensors file was not downloaded here: its header holds no tokenizer.")
     tokenizer = _rebuilt(header["tokenizer"])
     tokenizer.save(str(folder / "tokenizer.json"))
     try:
-        _try_out(read(folder), tokenizer)
+        _try_out(read(folder, THIS), tokenizer)
     except (RuntimeError, MemoryError) as error:
         raise ModelError("The model in this file cannot be computed: it may need more memory than is left.") from error
 
@@ -129,12 +130,14 @@ def is_ours(folder: Path) -> bool:
         return False
 
 
-def read(folder: Path) -> MaskedLanguageModel:
+def read(folder: Path, called: str = "") -> MaskedLanguageModel:
     """The model of a folder, float32, in evaluation mode. Raises ModelError, in one sentence that says what is wrong.
 
-    Shapes are compared before anything is built: a file that lies about its sizes costs no memory.
+    called: what the sentence calls the folder, where its reader does not know it by its name. Shapes are compared
+    before anything is built: a file that lies about its sizes costs no memory.
     """
-    config = _encoder_config(folder)
+    called = called or f"“{folder.name}”"
+    config = _encoder_config(folder, called)
     weights = folder / "model.safetensors"
     try:
         with safe_open(weights, framework="pt") as file:
@@ -142,14 +145,14 @@ def read(folder: Path) -> MaskedLanguageModel:
             kinds = {name: file.get_slice(name).get_dtype() for name in shapes}
             choices = file.get_tensor("head.ids").long() if kinds.get("head.ids") in WHOLE else None
     except (OSError, SafetensorError) as error:
-        raise ModelError(f"The weights in “{folder.name}” are missing or damaged.") from error
+        raise ModelError(f"The weights in {called} are missing or damaged.") from error
     if strange := [name for name, kind in kinds.items() if kind not in REAL and name != "head.ids"]:
-        raise ModelError(f"In “{folder.name}”, {strange[0]} holds no real numbers.")
+        raise ModelError(f"In {called}, {strange[0]} holds other numbers than weights do here ({', '.join(REAL)}).")
     if choices is None or choices.ndim != 1 or not _fit(choices, config.vocabulary):
-        raise ModelError(f"The model in “{folder.name}” does not say which pieces it can predict.")
+        raise ModelError(f"The model in {called} does not say which pieces it can predict.")
     layers = {name.split(".")[2] for name in shapes if name.startswith("encoder.layers.")}
     if len(layers) != config.layers:
-        raise ModelError(f"“{folder.name}” has {len(layers)} layers, and {config.layers} by its config.json.")
+        raise ModelError(f"The model in {called} has {len(layers)} layers, and {config.layers} by its config.")
     with torch.device("meta"):  # without memory, and without drawing weights that others take the place of
         model = MaskedLanguageModel(Encoder(config), choices.to("meta"))
     wanted = model.state_dict()
@@ -157,16 +160,16 @@ def read(folder: Path) -> MaskedLanguageModel:
         if shapes.get(name) != tuple(weight.shape):
             found = " × ".join(map(str, shapes.get(name, ()))) or "missing"
             sizes = " × ".join(map(str, weight.shape))
-            raise ModelError(f"In “{folder.name}”, {name} should be {sizes} by its config.json, and is {found}.")
+            raise ModelError(f"In {called}, {name} should be {sizes} by its config, and is {found}.")
     loaded = {name: weight for name, weight in load_file(weights).items() if name in wanted}
     model.load_state_dict({name: _large(weight) for name, weight in loaded.items()}, assign=True)
     model.head.number(config.vocabulary)
     if not all(bool(weight.isfinite().all()) for weight in model.parameters()):
-        raise ModelError(f"The model in “{folder.name}” has weights that are no numbers.")
+        raise ModelError(f"The model in {called} has weights that are no numbers.")
     return model.eval()
 
 
-def _encoder_config(folder: Path) -> EncoderConfig:
+def _encoder_config(folder: Path, called: str) -> EncoderConfig:
     try:
         given = _config(folder)["encoder"]
         settings = {name: given[name] for name in KINDS if name in given}
@@ -174,9 +177,9 @@ def _encoder_config(folder: Path) -> EncoderConfig:
             raise ValueError
         config = EncoderConfig(**settings)
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise ModelError(f"The config.json in “{folder.name}” is missing, or describes no encoder.") from error
+        raise ModelError(f"The config of {called} is missing, or describes no encoder.") from error
     if config.positions < PLACES or config.segments == 1:
-        raise ModelError(f"The encoder in “{folder.name}” is too small for two sentences.")
+        raise ModelError(f"The encoder in {called} is too small for two sentences.")
     return config
 
 

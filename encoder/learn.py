@@ -163,7 +163,8 @@ class Lesson:
     def teach(self, wish: "Wish") -> str:
         """Go on until all steps are done ("done") or somebody wishes otherwise ("paused", "stopped")."""
         training, config, exam = self._training, self._config, self._exam
-        parameters = sum(weight.numel() for weight in training.model.parameters())
+        encoder = training.model.encoder  # as the other pages count: without the prediction head
+        parameters = sum(weight.numel() for weight in encoder.parameters())
         _tell("ready", parameters=parameters, chance=exam.chance, unigram=exam.unigram)
         every = max(1, config.steps // EXAMS)
         if training.step == 0 and not self._moment().exists():
@@ -257,7 +258,8 @@ def _own(folder: Path) -> tuple[Tokenizer, Array, Exam, Batches]:
     known = int((~pieces.special[row]).sum())
     if known < FEWEST:
         raise ValueError(
-            f"Without its end, which is asked about, this text has {known} tokens, and needs at least {FEWEST}."
+            f"This text is too short: without its end, which is only asked about, {known} tokens are left to learn "
+            f"from, and it takes at least {FEWEST}."
         )
     return tokenizer, row, TextExam(pieces, row, held_out), Sequences(row, LENGTH, pieces.classify)
 

@@ -14,7 +14,7 @@ from encoder.model import Encoder
 
 STRETCHES = 4  # that a sequence can repeat
 SHORTEST = 4  # tokens of one; the longest is a quarter of the sequence, and short ones are as likely as long ones
-LOGITS = 1 << 21  # at once: 8 MB, which a processor keeps close by
+LOGITS = 1 << 21  # at once: 8 MB, which a processor keeps close by; a GPU has 256 MB, and fewer starts
 
 
 @dataclass(frozen=True)
@@ -96,23 +96,25 @@ def segments(ids: Tensor, pieces: Pieces) -> Tensor:
 class _CrossEntropy(torch.autograd.Function):
     """Sum of the cross entropies of logits that are never there all at once.
 
-    All of a step's logits are 100 MB and more, and to write and read them several times takes as long as the products
-    that they come from. So they are computed for some places at a time, and their gradients with them.
+    All of a step's logits are tens to hundreds of MB, and to write and read them several times takes as long as the
+    products that they come from. So they are computed for some places at a time, and their gradients with them.
     """
 
     @staticmethod
     def forward(ctx: Any, guess: Tensor, table: Tensor, bias: Tensor, truth: Tensor) -> Tensor:
         """Nats, of logits `guess @ table.T + bias`. guess: [place, model]. table: [choice, model]. truth: [place]."""
-        total, some = torch.zeros((), device=guess.device), max(1, LOGITS // len(table))
+        total, logits = torch.zeros((), device=guess.device), LOGITS if guess.device.type == "cpu" else 32 * LOGITS
+        some = max(1, logits // len(table))
         along = along_guess, along_table, along_bias = [torch.zeros_like(each) for each in (guess, table, bias)]
         parts = (each.split(some) for each in (guess, truth[:, None], along_guess))
         for part, right, along_part in zip(*parts, strict=True):
             shares = linear(part, table, bias).float().log_softmax(-1)  # [place, choice]
             total -= shares.gather(-1, right).sum()
             error = shares.exp_().scatter_add_(-1, right, shares.new_full(right.shape, -1.0))  # softmax − truth
+            along_bias += error.sum(0)
+            error = error.to(table.dtype)
             along_part += error @ table
             along_table += error.mT @ part
-            along_bias += error.sum(0)
         ctx.save_for_backward(*along)
         return total
 

@@ -35,14 +35,15 @@ def weights(run: Run) -> None:
         steps, curves = training.weights(run, what)
         head = training.head(curves)
     right = run.accuracy(what) if what in run.chance else None
-    picture = figures.head_weights(steps, curves, right, head, settled=run.over)
+    picture = figures.head_weights(steps, curves, right, head)
     draw(picture, f"each head's weight: {training.name_of(what)}", "lesson-weights")
     st.caption(training.finding(run, what, head))
 
 
 def heads(run: Run) -> None:
     """Every head at every snapshot, on the learner's sentence."""
-    if seen := training.again(run, figures.most_tokens(run.config.layers * run.config.heads)):
+    most = figures.most_tokens(run.config.layers * run.config.heads)
+    if seen := training.again(run, training.sentence(run), most):
         draw(figures.heads_again(*seen.attention), "all heads at every snapshot", "lesson-heads")
 
 
@@ -50,8 +51,8 @@ def places(run: Run) -> None:
     """Where the tokens of the learner's sentence lie, at every snapshot."""
     with st.container(horizontal=True, vertical_alignment="center"):
         segments("level_of", "Where", LEVELS)
-        seen = training.again(run, figures.MOST_TOKENS)
-    if seen:
+        text = training.sentence(run)
+    if seen := training.again(run, text, figures.MOST_TOKENS):
         draw(figures.map_again(*seen.hidden(state.get("level_of"))), "the tokens at every snapshot", "lesson-map")
 
 
@@ -80,7 +81,8 @@ if run is None:
 else:
     going = run.under_way  # it may end between two looks
     with st.container(key="lesson-switch", horizontal=True, horizontal_alignment="distribute"):
-        segments("train_view", "Picture", VIEWS)
+        if going or run.marks:
+            segments("train_view", "Picture", VIEWS)
         training.use(run)
     if going:
         follow(run)

@@ -100,6 +100,21 @@ def test_a_training_pauses_goes_on_and_comes_to_its_end(visitor):
     expect(page.locator(".model.b")).to_contain_text("Training 1")
 
 
+def test_the_training_that_was_begun_last_is_the_one_that_is_seen(visitor):
+    page = visitor().open(TRAIN, **LONG)
+    for number in (1, 2, 3):
+        start(page)
+        news(page, re.compile(r"Step \d+ of 9,000"))
+        page.get_by_role("radio", name="What heads look at" if number % 2 else "Curves").click()  # one more turn
+        expect(page.locator(".st-key-lesson-weights" if number % 2 else ".st-key-lesson-accuracy")).to_be_visible()
+        news(page, re.compile(r"Step \d+ of 9,000"))
+        if number > 1:
+            picker = page.get_by_role("combobox", name="Training", exact=True)
+            expect(picker).to_have_value(re.compile(f"^Training {number}:"))
+        stop(page)
+    expect(page.get_by_text("Stopped · Step")).to_be_visible()
+
+
 def test_a_training_outlives_its_page_being_loaded_anew(visitor):
     page = visitor().open(TRAIN, **LONG)
     start(page)

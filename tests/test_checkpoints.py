@@ -98,11 +98,11 @@ def test_other_folders_are_not_ours(tmp_path):
 @pytest.mark.parametrize(
     ("choices", "reason"),
     [
-        ({"width": 24}, "encoder.embeddings.token.weight should be 30522 × 24 by its config.json, and is 30522 × 12"),
-        ({"layers": 3}, "has 2 layers, and 3 by its config.json"),
+        ({"width": 24}, "encoder.embeddings.token.weight should be 30522 × 24 by its config, and is 30522 × 12"),
+        ({"layers": 3}, "has 2 layers, and 3 by its config"),
         ({"layers": 10**12}, "has 2 layers"),
         ({"ffn_width": 10**12}, "should be 1000000000000 × 12"),
-        ({"positions": 8}, "encoder.embeddings.position.weight should be 8 × 12 by its config.json, and is 7 × 12"),
+        ({"positions": 8}, "encoder.embeddings.position.weight should be 8 × 12 by its config, and is 7 × 12"),
         ({"final_norm": 1}, "describes no encoder"),
         ({"norm": "batch"}, "describes no encoder"),
         ({"heads": 5}, "describes no encoder"),
@@ -128,7 +128,7 @@ def test_damaged_weights_are_refused_with_the_reason(folder):
     with pytest.raises(ModelError, match="which pieces it can predict"):
         checkpoints.read(folder)
     save_file({name: weight for name, weight in state.items() if name != "head.bias"}, file)
-    with pytest.raises(ModelError, match=r"head\.bias should be 3 by its config\.json, and is missing"):
+    with pytest.raises(ModelError, match=r"head\.bias should be 3 by its config, and is missing"):
         checkpoints.read(folder)
     save_file(state | {"head.bias": state["head.bias"] + float("inf")}, file)
     with pytest.raises(ModelError, match="weights that are no numbers"):

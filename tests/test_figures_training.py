@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from encoder.figures import training as figures
+from encoder.figures.style import sides
 from encoder.lesson import SNAPSHOTS
 from tests.app import numbers
 
@@ -30,19 +31,16 @@ def test_the_last_of_several_trainings_is_the_one_in_colour():
     assert list(figure.data[1].y) == [3.0, 1.0]
 
 
-@pytest.mark.parametrize(
-    ("chosen", "settled", "shown"),
-    [("1-1", False, "1-1"), ("1-1", True, "1-1"), (None, True, "1-2"), (None, False, None)],
-)
-def test_the_head_that_was_chosen_or_is_the_best_in_the_end_has_a_colour_and_lies_on_top(chosen, settled, shown):
+@pytest.mark.parametrize(("chosen", "shown"), [("1-1", "1-1"), (None, "1-2")])
+def test_the_head_that_was_chosen_or_is_the_best_so_far_has_a_colour_and_lies_on_top(chosen, shown):
     curves = {"1-1": [0.1, 0.2], "1-2": [0.3, 0.9]}
-    figure = figures.head_weights([0, 10], curves, ([0, 10], [0.5, 1.0]), chosen, settled)
+    figure = figures.head_weights([0, 10], curves, ([0, 10], [0.5, 1.0]), chosen)
     assert {line.name: list(line.y) for line in figure.data} == {
         "head 1-1": [0.1, 0.2], "head 1-2": [0.3, 0.9], "right answers": [0.5, 1.0],
     }  # fmt: skip
     coloured = [line.name for line in figure.data if line.line.color == figures.LEFT]
-    assert coloured == [line.name for line in figure.data[:2] if line.showlegend] == [f"head {shown}"] * bool(shown)
-    assert not shown or figure.data[1].name == f"head {shown}"
+    assert coloured == [line.name for line in figure.data[:2] if line.showlegend] == [f"head {shown}"]
+    assert figure.data[1].name == f"head {shown}"
 
 
 def test_every_frame_holds_all_heads_of_its_snapshot():
@@ -68,6 +66,23 @@ def test_the_map_has_the_same_axes_at_every_snapshot():
     np.testing.assert_allclose(np.linalg.norm(places.reshape(-1, 2), axis=0), lengths, rtol=1e-4)
     low, high = figure.layout.xaxis.range
     assert low < places[..., 0].min() < places[..., 0].max() < high
+
+
+def test_every_row_of_a_short_sentence_has_its_name():
+    figure = figures.heads_again(ATTENTION, STEPS, TOKENS)
+    assert {axis.dtick for axis in figure.select_yaxes()} == {1}
+    tokens = [f"t{number}" for number in range(figures.NAMED + 1)]
+    attention = np.zeros((3, 2, 4, len(tokens), len(tokens)), dtype=np.float32)
+    long = figures.heads_again(attention, STEPS, tokens)
+    assert {axis.dtick for axis in long.select_yaxes()} == {None}
+    assert long.layout.height > figure.layout.height
+
+
+def test_names_on_a_map_are_written_on_the_side_away_from_their_neighbour():
+    axes = [{"range": [0, 10]}, {"range": [0, 10]}]
+    at = np.array([[5, 5], [5, 6], [1, 1], [2, 1]])
+    assert sides(at, axes) == ["bottom center", "top center", "middle left", "middle right"]
+    assert sides(at[:1], axes) == ["top center"]
 
 
 @pytest.mark.parametrize("heads", [1, 8, 32])

@@ -133,6 +133,28 @@ def test_a_loss_of_some_places_at_a_time_is_that_of_all_at_once(monkeypatch, log
         torch.testing.assert_close(mine, theirs)
 
 
+def test_a_loss_in_bfloat16_is_nearly_that_of_float32_and_its_gradients_are_float32():
+    head = shaken(PredictionHead(8, 20, torch.arange(20), 1e-12))
+    hidden = torch.randn(13, 8, generator=chance(1)).requires_grad_()
+    table, truth = torch.randn(20, 8, generator=chance(2)).requires_grad_(), torch.arange(13)
+    weights = [hidden, table, *head.parameters()]
+    full = head.loss(hidden, table, truth)
+    with torch.autocast("cpu", torch.bfloat16):
+        half = head.loss(hidden, table, truth)
+    torch.testing.assert_close(half, full, rtol=0.02, atol=0.0)
+    for mine, theirs in zip(torch.autograd.grad(half, weights), torch.autograd.grad(full, weights), strict=True):
+        assert mine.dtype == torch.float32
+        torch.testing.assert_close(mine, theirs, rtol=0.0, atol=0.02 * float(theirs.abs().max()))
+
+
+def test_where_nothing_is_asked_there_is_no_loss_and_nothing_to_change():
+    head = PredictionHead(8, 20, torch.arange(20), 1e-12)
+    hidden, table = torch.zeros(0, 8), torch.ones(20, 8, requires_grad=True)
+    total = head.loss(hidden, table, torch.zeros(0, dtype=torch.long))
+    total.backward()
+    assert (float(total.detach()), float(table.grad.abs().max())) == (0.0, 0.0)
+
+
 def test_a_guess_that_is_as_wrong_as_can_be_has_a_loss_all_the_same():
     head = PredictionHead(8, 2, torch.arange(2), 1e-12)
     with torch.no_grad():

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import load, save
 
 from encoder import checkpoints
 from encoder.lesson import LessonConfig, best_head, by_head
@@ -74,6 +76,7 @@ def test_a_training_runs_from_the_button_to_a_model_that_every_page_can_show():
     until(lambda: run.over)
     app.run()
     press(app, "Use on the left")
+    assert [toast.value for toast in app.toast] == ["Training 1 is the left model on every page now."]
     assert app.query_params["a"] == run.name
     for page in PAGES:
         assert fine(go(app, page))
@@ -141,6 +144,7 @@ def test_a_training_may_end_between_any_two_looks_at_it(lesson, monkeypatch, loo
     left = iter([True] * looks)
     changing(lesson, monkeypatch, under_way=lambda run: next(left, False))
     assert fine(app.run())
+    assert next(left, None) is None  # the page has looked
     assert len(charts(app)) == 2
 
 
@@ -151,6 +155,7 @@ def test_a_training_may_go_on_between_any_two_looks_at_its_state(lesson, monkeyp
     states = iter(["running" if later != "starting" else "waiting"] * looks)
     changing(lesson, monkeypatch, state=lambda run: next(states, later))
     assert fine(app.run())
+    assert next(states, None) is None  # the page has looked
 
 
 @pytest.mark.parametrize("view", VIEWS)
@@ -170,7 +175,7 @@ def test_right_answers_are_drawn_as_they_were_marked_beside_what_guessing_gets(l
         assert dots["y"] == [unigram] * 2
         assert f"{unigram:.0%} by the most frequent word, {chance:.0%} by pure chance" in dots["hovertemplate"]
     chance, unigram = 100 * lesson.chance["agreement"], 100 * lesson.unigram["agreement"]
-    assert f"agreement {unigram:.3g} % (by pure chance {chance:.3g} %)" in said(open_page("train"))
+    assert f"agreement {unigram:.3g}\u00a0% (by pure chance {chance:.3g}\u00a0%)" in said(open_page("train"))
 
 
 @pytest.mark.parametrize("what", ["loss", "all", "brackets"])
@@ -208,7 +213,7 @@ def test_any_heads_curve_can_be_looked_at(lesson):
     assert app.query_params["look_head"] == other
     lines = charts(app)["lesson-weights"]["data"]
     assert [line["name"] for line in lines if line["showlegend"]] == [f"head {other}"]
-    assert re.search(f"Head {other} (now )?gives it", said(app))
+    assert re.search(f"Head {other} (now )?gives the right token", said(app))
     app = open_page("train", train_view="weights", look_head="9-9")
     assert fine(app)
     assert app.selectbox(key="pick.look_head").value == "best"
@@ -220,17 +225,17 @@ def test_a_finding_is_the_best_head_and_from_which_step_on_it_and_the_answers_ar
     for step, right, best in ((0, 0.3, 0.1), (20, 0.96, 0.4), (1_000, 0.9, 0.6), (2_500, 0.97, 0.8)):
         weights = [[0.45, 0.2], [best, 0.3]]  # [layer][head]
         run.marks.append({"step": step, "accuracy": {"brackets": right}, "weight": {"brackets": weights}})
-    assert training.finding(run, "brackets").startswith(
-        "Head 2-1 gives it more than half of its attention from step 1,000 on. "
-        "At least 95 % of the answers are right from step 2,500 on. "
+    assert training.finding(run, "brackets").endswith(
+        "Head 2-1 gives the right token more than half of its attention from step 1,000 on. "
+        "At least 95\u00a0% of the answers are right from step 2,500 on."
     )
     del run.marks[2:]
-    assert training.finding(run, "brackets").startswith(
-        "No head gives it half of its attention; head 1-1 gives most. At least 95 % of the answers are right from "
-        "step 20 on. "
+    assert training.finding(run, "brackets").endswith(
+        "No head gives the right token half of its attention; head 1-1 gives most. At least 95\u00a0% of the answers "
+        "are right from step 20 on."
     )
-    assert training.finding(run, "brackets", "2-1").startswith(
-        "Head 2-1 now gives it 40 % of its attention; it does not stay above half from any step on. "
+    assert training.finding(run, "brackets", "2-1").endswith(
+        "Head 2-1 now gives the right token 40\u00a0% of its attention; it does not stay above half from any step on. "
     )
 
 
@@ -333,8 +338,17 @@ def test_a_file_comes_back_as_a_model_and_a_bad_one_is_refused_with_the_reason(l
     assert "my model" in app.selectbox(key="pick.a").options
     upload(app, "lesson-file", "bad.safetensors", good[:200])
     assert fine(app)
+    assert any(each.value.startswith("“bad\\.safetensors” could not") for each in app.warning)
     assert any("damaged" in each.value for each in app.warning)
+    upload(app, "lesson-file", "numbers.safetensors", spoiled(good))
+    assert any("The model in this file has weights that are no numbers" in each.value for each in app.warning)
     assert "my model" in app.selectbox(key="pick.a").options
+
+
+def spoiled(packed):
+    weights, header = load(packed), json.loads(packed[8 : 8 + int.from_bytes(packed[:8], "little")])
+    weights["head.bias"][0] = torch.nan
+    return save(weights, header["__metadata__"])
 
 
 def test_a_model_with_anothers_name_takes_no_place_but_its_own(lesson):
@@ -374,7 +388,8 @@ def test_files_and_texts_beyond_the_limits_are_refused_whatever_the_browser_lets
     monkeypatch.setattr(choosing, "OWN_TEXT_BYTES", 1_000_000)
     app = open_page("train", learn="own")
     upload(app, "lesson-file", "large.safetensors", bytes(2**20 + 1))
-    assert [warning.value for warning in app.warning] == ["A file that is brought can have 1 MB at most\\."]
+    refused = "“large\\.safetensors” could not be taken: a file that is brought can have 1 MB at most\\."
+    assert [warning.value for warning in app.warning] == [refused]
     upload(app, "lesson-file", "small.safetensors", checkpoints.pack(lesson.model))
     assert app.success
     too_long = "A text to learn from can have 1 MB at most\\."

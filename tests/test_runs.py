@@ -188,7 +188,7 @@ def test_what_cannot_be_is_said_in_one_sentence(tmp_path, capsys):
     assert main(["pretrain", str(tmp_path / "short.txt"), "--out", str(tmp_path / "other")]) == 1
     assert capsys.readouterr().err == "3 tokens of text are too few for one sequence of 128.\n"
     assert main(["pretrain", str(tmp_path / "short.txt"), "--out", str(tmp_path / "third"), "--start", "nowhere"]) == 1
-    assert capsys.readouterr().err == "The config.json in “nowhere” is missing, or describes no encoder.\n"
+    assert capsys.readouterr().err == "The config of “nowhere” is missing, or describes no encoder.\n"
     every = "--evaluate-every and --save-every are numbers of steps, at least 1.\n"
     for wrong, said in {
         ("--save-every", "0"): every,

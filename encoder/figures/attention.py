@@ -39,9 +39,18 @@ def all_heads(attention: Array, tokens: Sequence[str], colour: str, chosen: int,
 
 
 def small_maps(
-    attention: Array, names: Sequence[str], titles: Sequence[str], tokens: Sequence[str], colour: str, columns: int
+    attention: Array,
+    names: Sequence[str],
+    titles: Sequence[str],
+    tokens: Sequence[str],
+    colour: str,
+    columns: int,
+    dtick: int | None = None,
 ) -> Figure:
-    """Attention of several heads, [head, query, key], as small maps in rows, each with its title."""
+    """Attention of several heads, [head, query, key], as small maps in rows, each with its title.
+
+    dtick: one name for so many queries, where there is the height for it; None: as many names as have room.
+    """
     heads, tokens = len(attention), labels(tokens)
     columns = min(columns, heads)
     rows = ceil(heads / columns)
@@ -60,7 +69,7 @@ def small_maps(
             showticklabels=row == rows - 1,
         )
         layout[f"yaxis{axis}"] = down(
-            domain=(top - 0.86 / rows, top), anchor=f"x{axis}", ticks="", showticklabels=column == 0
+            domain=(top - 0.86 / rows, top), anchor=f"x{axis}", ticks="", showticklabels=column == 0, dtick=dtick
         )
         layout["annotations"].append(above(titles[head], left + 0.465 / columns, top))
         maps.append({

@@ -23,6 +23,7 @@ from encoder.figures.style import (
     probability_scale,
     reach_of,
     rgba,
+    sides,
     signed_heat,
     square,
 )
@@ -90,10 +91,12 @@ def self_similarity(cosines: Array, places: Sequence[tuple[str, int]]) -> Figure
 def map_of(places: Places, level: int, tokens: Sequence[str], colour: str) -> Figure:
     """Tokens at one level on a map with two or three axes, whose ranges are the same at every level."""
     names, at, axes = labels(tokens), places.at[level], map_axes(places.at, places.axes)
-    marks = {"mode": "markers+text", "textposition": "top center", "hoverinfo": "text", "hovertext": names}
+    marks = {"mode": "markers+text", "hoverinfo": "text", "hovertext": names}
     if len(axes) == 2:
         dots = {"type": "scatter", "x": at[:, 0], "y": at[:, 1], "text": names, "marker": {"size": 8, "color": colour}}
-        return picture([{**dots, **marks}], height=HEIGHT, xaxis=axes[0], yaxis=axes[1])
+        return picture(
+            [{**dots, **marks, "textposition": sides(at, axes)}], height=HEIGHT, xaxis=axes[0], yaxis=axes[1]
+        )
     x, y, z = at.T
     # WebGL knows tags but no &lt;, and an invisible space is enough to spoil a tag.
     text = [visible(token).replace("<", "<\u200b") for token in tokens]

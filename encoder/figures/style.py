@@ -151,6 +151,20 @@ def map_axes(at: Array, titles: Sequence[str]) -> list[Drawn]:
     ]
 
 
+def sides(at: Array, axes: Sequence[Drawn]) -> list[str]:
+    """Where each token of [token, 2] has its name on a map with these axes: on the side away from its neighbour."""
+    if len(at) < 2:
+        return ["top center"] * len(at)
+    spans = [axis["range"][1] - axis["range"][0] for axis in axes]
+    places = np.asarray(at) / spans * (2.5, 1.0)  # a map is some two and a half times as wide as high
+    away = places[:, None] - places  # [token, other, 2]
+    lengths = np.linalg.norm(away, axis=-1)
+    np.fill_diagonal(lengths, np.inf)
+    right, up = away[np.arange(len(at)), lengths.argmin(-1)].T
+    beside, above = np.where(right > 0, "middle right", "middle left"), np.where(up < 0, "bottom center", "top center")
+    return [str(side) for side in np.where(abs(right) > abs(up), beside, above)]
+
+
 def colour_bar(title: str) -> Drawn:
     return {"title": {"text": title, "side": "right"}, "thickness": 10, "outlinewidth": 0}
 

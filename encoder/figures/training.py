@@ -5,13 +5,14 @@ from itertools import cycle
 from math import isqrt
 
 from encoder.figures.attention import small_maps
-from encoder.figures.style import GREY, LEFT, Drawn, Figure, escape, labels, map_axes, picture, rgba
+from encoder.figures.style import GREY, LEFT, Drawn, Figure, escape, labels, map_axes, picture, rgba, sides
 from encoder.lesson import SNAPSHOTS, best_head
 from encoder.maps import by_pca
 from encoder.trace import Array
 
 HEIGHT = 330
 MOST_TOKENS = 40  # of a sentence that is seen again at every snapshot
+NAMED = 24  # tokens whose rows all have their names
 MOST_BYTES = 3_000_000  # of all its heads' maps in one message
 # Okabe and Ito's other colours: blue and vermilion mean left and right.
 COLOURS = ("#009E73", "#CC79A7", "#E69F00", "#56B4E9", GREY)
@@ -47,14 +48,13 @@ def compare(curves: Mapping[str, Points], what: str, share: bool) -> Figure:
 
 
 def head_weights(
-    steps: Sequence[int], curves: Mapping[str, Sequence[float]], right: Points | None, chosen: str | None, settled: bool
+    steps: Sequence[int], curves: Mapping[str, Sequence[float]], right: Points | None, chosen: str | None
 ) -> Figure:
     """Each head's weight on the token that it should look at, by the head's name.
 
-    right: accuracy by step, to see which comes first. chosen: the head that has a colour; None: the best one, once it
-    is settled that no other will be better.
+    right: accuracy by step, to see which comes first. chosen: the head that has a colour; None: the best one so far.
     """
-    shown = chosen or (best_head(curves) if settled else None)
+    shown = chosen or best_head(curves)
     traces = []
     for name in sorted(curves, key=lambda name: name == shown):  # that one on top
         hover = f"head {name}<br>step %{{x:,}}: %{{y:.2f}}<extra></extra>"
@@ -80,18 +80,19 @@ def heads_again(attention: Array, steps: Sequence[int], tokens: Sequence[str]) -
     titles = [f"{layer + 1}-{head + 1}" for layer in range(layers) for head in range(heads)]
     names = [f"head {title}" for title in titles]
     flat = attention.reshape(moments, layers * heads, count, count)
-    figure = small_maps(flat[-1], names, titles if heads > 4 else names, tokens, LEFT, heads)
+    every_row = 1 if count <= NAMED else None
+    figure = small_maps(flat[-1], names, titles if heads > 4 else names, tokens, LEFT, heads, every_row)
     frames = [[{"type": "heatmap", "z": one} for one in moment] for moment in flat]
-    return _through_time(figure, frames, steps, height=190 + 110 * layers)
+    return _through_time(figure, frames, steps, height=166 + layers * (34 + 13 * min(max(count, 6), NAMED)))
 
 
 def map_again(states: Sequence[Array], steps: Sequence[int], tokens: Sequence[str]) -> Figure:
     """Where the tokens lie at every snapshot, each [token, model], on axes that all snapshots share, and a slider."""
     places, names = by_pca(states, 2), labels(tokens)
     x, y = map_axes(places.at, places.axes)
-    dots = {"type": "scatter", "mode": "markers+text", "text": names, "textposition": "top center",
+    dots = {"type": "scatter", "mode": "markers+text", "text": names,
             "hoverinfo": "text", "marker": {"size": 8, "color": LEFT}}  # fmt: skip
-    frames = [[{**dots, "x": each[:, 0], "y": each[:, 1]}] for each in places.at]
+    frames = [[{**dots, "x": each[:, 0], "y": each[:, 1], "textposition": sides(each, (x, y))}] for each in places.at]
     return _through_time(picture(frames[-1], 460, xaxis=x, yaxis=y), frames, steps, height=520)
 
 

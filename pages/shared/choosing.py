@@ -67,8 +67,13 @@ def _config() -> LessonConfig:
 def _summary(config: LessonConfig) -> str:
     """A lesson in one line."""
     sizes = f"width {config.width}, layers: {config.layers}, heads: {config.heads}"
-    norm, activation, scale = (named(name, getattr(config, name)) for name in ("norm", "activation", "score_scale"))
-    return f"{SOURCES['own' if config.own_text else 'toy']}; {sizes}; norm: {norm.lower()}; {activation}; ÷ {scale}"
+    norm, activation, scale, rate, steps = (
+        named(name, getattr(config, name)) for name in ("norm", "activation", "score_scale", "learning_rate", "steps")
+    )
+    return (
+        f"{SOURCES['own' if config.own_text else 'toy']}; {sizes}; norm: {norm.lower()}; {activation}; "
+        f"scores ÷ {scale}; learning rate {rate}; {steps} steps"
+    )
 
 
 def _choices(names: tuple[str, ...]) -> None:
@@ -78,7 +83,7 @@ def _choices(names: tuple[str, ...]) -> None:
         with place:
             state.mirror(
                 st.segmented_control, f"train_{name}", words["label"], options=list(OFFERED[name]), help=words["help"],
-                required=True, format_func=partial(named, name),
+                required=True, format_func=partial(named, name), wrap=True,
             )  # fmt: skip
 
 
@@ -88,7 +93,7 @@ def _trainings() -> None:
     if len(by_name) < 2:
         return
     if st.session_state.get(SHOWN) not in by_name:
-        st.session_state.pop(SHOWN, None)
+        st.session_state[SHOWN] = next(iter(by_name))  # said, not left out: the browser would go on with an older one
     st.selectbox(
         "Training", list(by_name), key=SHOWN, format_func=lambda name: called(by_name[name]), width=300,
         label_visibility="collapsed",
@@ -151,7 +156,6 @@ def _start() -> None:
         st.session_state[PROBLEM] = "There is no text to learn from yet: paste one, or bring a .txt file."
         return
     try:
-        lessons.start(_config(), text)
-        st.session_state.pop(SHOWN, None)
+        st.session_state[SHOWN] = lessons.start(_config(), text).name
     except ValueError as error:
         st.session_state[PROBLEM] = str(error)

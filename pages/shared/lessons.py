@@ -39,9 +39,9 @@ def hindrance() -> str | None:
     return workshop().hindrance(_owner())
 
 
-def start(config: LessonConfig, text: str) -> None:
+def start(config: LessonConfig, text: str) -> Run:
     """Raises ValueError where one is under way."""
-    workshop().start(_owner(), config, text)
+    return workshop().start(_owner(), config, text)
 
 
 def bring(name: str, data: bytes) -> str:

@@ -96,7 +96,7 @@ def asked(run: Run) -> str:
 def guessing(run: Run) -> str:
     """What right answers have to be held against: all of it can be read without a mouse."""
     each = (
-        f"{name_of(name).lower()} {100 * run.unigram[name]:.3g} % (by pure chance {100 * chance:.3g} %)"
+        f"{name_of(name).lower()} {100 * run.unigram[name]:.3g}\u00a0% (by pure chance {100 * chance:.3g}\u00a0%)"
         for name, chance in run.chance.items()
     )
     kind = "piece" if run.config.own_text else "word that could stand there"
@@ -160,20 +160,39 @@ def finding(run: Run, what: str, chosen: str | None = None) -> str:
     name = chosen or best_head(curves)
     when = milestone(steps, curves[name], 0.5)
     if when is not None:
-        said = f"Head {name} gives it more than half of its attention from step {when:,} on."
+        said = f"Head {name} gives the right token more than half of its attention from step {when:,} on."
     elif chosen:
         share = round(100 * curves[name][-1])
-        said = f"Head {name} now gives it {share} % of its attention; it does not stay above half from any step on."
+        said = (
+            f"Head {name} now gives the right token {share}\u00a0% of its attention; it does not stay above half from "
+            "any step on."
+        )
     else:
-        said = f"No head gives it half of its attention; head {name} gives most."
+        said = f"No head gives the right token half of its attention; head {name} gives most."
     if what in run.chance and (right := milestone(*run.accuracy(what), 0.95)) is not None:
-        said += f" At least 95 % of the answers are right from step {right:,} on."
-    return f"{said} {about()['structures'].get(what, {}).get('head', '')}"
+        said += f" At least 95\u00a0% of the answers are right from step {right:,} on."
+    return f"{about()['structures'].get(what, {}).get('head', '')} {said}".strip()
 
 
-def again(run: Run, most: int) -> Replay | None:
+def sentence(run: Run) -> str:
+    """The sentence that every snapshot reads, chosen here."""
+    structures = () if run.config.own_text else about()["structures"].values()
+    samples = {each["title"]: each["hidden"] for each in structures if "hidden" in each}
+    usual = next(iter(samples.values()), traces.text())
+    with st.container(horizontal=True):
+        state.mirror(
+            st.text_input, "train_text", "Sentence", placeholder=usual, width=430, label_visibility="collapsed"
+        )
+        if samples:
+            st.selectbox(
+                "Example", list(samples), index=None, key="lesson-example", placeholder="Example", on_change=_pick,
+                args=(samples,), width=160, label_visibility="collapsed",
+            )  # fmt: skip
+    return traces.text("train_text").strip() or usual
+
+
+def again(run: Run, text: str, most: int) -> Replay | None:
     """What every snapshot makes of the learner's sentence; None, said in a sentence, where it cannot be read."""
-    text = _sentence(run)
     with st.spinner("Every snapshot reads the sentence"):
         try:
             seen = traces.again(run, text, most)
@@ -205,23 +224,6 @@ def named(name: str, value: Any) -> str:
     return names.get(value) or (f"{value:,}" if isinstance(value, int) else f"{value:g}")
 
 
-def _sentence(run: Run) -> str:
-    """The sentence that every snapshot reads."""
-    structures = () if run.config.own_text else about()["structures"].values()
-    samples = {each["title"]: each["hidden"] for each in structures if "hidden" in each}
-    usual = next(iter(samples.values()), traces.text())
-    with st.container(horizontal=True):
-        state.mirror(
-            st.text_input, "train_text", "Sentence", placeholder=usual, width=430, label_visibility="collapsed"
-        )
-        if samples:
-            st.selectbox(
-                "Example", list(samples), index=None, key="lesson-example", placeholder="Example", on_change=_pick,
-                args=(samples,), width=160, label_visibility="collapsed",
-            )  # fmt: skip
-    return traces.text("train_text").strip() or usual
-
-
 def _buttons(run: Run, now: State) -> None:
     shop = lessons.workshop()
     if now in AT_WORK:
@@ -247,6 +249,8 @@ def _news(run: Run, now: State) -> str:
         ahead = lessons.workshop().ahead(run)
         others = "one training goes" if ahead < 2 else f"{ahead} trainings go"
         return f"Waiting: {others} before yours, as one at a time has the processor"
+    if now == "stopped" and not run.parameters:  # it left the queue, or was stopped before there was an encoder
+        return prose.plain(f"Stopped before its first step{f' · {run.why}' if run.why else ''}")
     how = {"running": "", "paused": "Paused · ", "stopped": "Stopped · ", "done": "Done · "}[now]
     loss = f" · loss {run.losses[-1][1]:.2f}" if run.losses else ""
     why = f" · {run.why}" if run.why else ""
@@ -266,6 +270,7 @@ def _use(side: state.Side, run: Run) -> None:
     state.put(side, run.name)
     if not run.config.own_text:  # of the text in the sidebar the toy language knows hardly a word
         state.put("text", state.get("train_text").strip() or about()["structures"]["agreement"]["hidden"])
+    st.toast(f"Training {run.number} is the {'left' if side == 'a' else 'right'} model on every page now.")
 
 
 def _packed(run: Run) -> bytes:
@@ -286,12 +291,15 @@ def _bring() -> None:
 def _kept(file: UploadedFile) -> tuple[bool, str]:
     """Whether a model could be kept, and what there is to say about it."""
     if file.size > LARGEST_FILE * 2**20:  # browsers need not keep to limits
-        return False, f"A file that is brought can have {LARGEST_FILE} MB at most."
+        return (
+            False,
+            f"“{file.name[:60]}” could not be taken: a file that is brought can have {LARGEST_FILE} MB at most.",
+        )
     name = file.name.removesuffix(".safetensors")[:40].strip()
     try:
         label = lessons.bring(name or "Without a name", file.getvalue())
     except ModelError as error:
-        return False, str(error)
+        return False, f"“{file.name[:60]}” could not be taken: {error}"
     return True, f"“{label}” is in the lists of models in the sidebar, as one of the last three that you brought."
 
 
