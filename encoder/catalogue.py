@@ -67,7 +67,7 @@ BUILT_IN = (
         "Our own encoder (5 layers, 8 heads, width 256), taught by this project to guess hidden words of old novels "
         "and of some Wikipedia.",
         folder=ROOT / "assets" / "scratch",
-        sha256="5d787dbfb9f53b3456dc18a77edd1cdc33405602b4fd345297d32769f8c8a5a9",
+        sha256="fece235809cf4e499367c69bcd09a1af4421f21243dd7a7e0d4c5b14667bbbb2",
     ),
     Entry(
         "scratch-untrained",
