@@ -84,6 +84,17 @@ def test_a_training_runs_from_the_button_to_a_model_that_every_page_can_show():
     assert [warning.value for warning in app.warning] == []
 
 
+def test_a_training_that_left_the_queue_has_no_weights_and_no_pictures(lesson, monkeypatch):
+    app = open_page("train")
+    assert app.button_group(key="pick.train_view").value == "curves"
+    shown = dict(state="stopped", step=0, marks=[], losses=[], parameters=0, model=None)
+    changing(lesson, monkeypatch, **{name: lambda run, value=value: value for name, value in shown.items()})
+    assert fine(app.run())
+    assert any(re.match(r"Stopped · Step 0 of 40 · \d+ s$", caption.value) for caption in app.caption)
+    with pytest.raises(KeyError):
+        app.button_group(key="pick.train_view")
+
+
 def test_a_training_can_pause_and_resume():
     app = open_page("train", **SMALL)
     press(app, "Start")
@@ -133,18 +144,27 @@ def test_a_training_that_may_not_go_on_is_said(monkeypatch):
 
 
 def changing(run, monkeypatch, **looks):
-    """What is seen of this run changes from look to look. Of no other: the workshop may be at work on one."""
-    fleeting = type("Fleeting", (Run,), {name: property(look) for name, look in looks.items()})
-    monkeypatch.setattr(run, "__class__", fleeting)
+    """What is seen of this run changes from look to look; returns what was seen, as it is.
+
+    Of no other run: the workshop may be at work on one.
+    """
+    seen = []
+
+    def looked(run, look):
+        seen.append(look(run))
+        return seen[-1]
+
+    fleeting = {name: property(lambda run, look=look: looked(run, look)) for name, look in looks.items()}
+    monkeypatch.setattr(run, "__class__", type("Fleeting", (Run,), fleeting))
+    return seen
 
 
 @pytest.mark.parametrize("looks", range(5))
 def test_a_training_may_end_between_any_two_looks_at_it(lesson, monkeypatch, looks):
     app = open_page("train")
-    left = iter([True] * looks)
-    changing(lesson, monkeypatch, under_way=lambda run: next(left, False))
+    left, seen = iter([True] * looks), changing(lesson, monkeypatch, under_way=lambda run: next(left, False))
     assert fine(app.run())
-    assert next(left, None) is None  # the page has looked
+    assert seen
     assert len(charts(app)) == 2
 
 
@@ -153,9 +173,9 @@ def test_a_training_may_end_between_any_two_looks_at_it(lesson, monkeypatch, loo
 def test_a_training_may_go_on_between_any_two_looks_at_its_state(lesson, monkeypatch, looks, later):
     app = open_page("train")
     states = iter(["running" if later != "starting" else "waiting"] * looks)
-    changing(lesson, monkeypatch, state=lambda run: next(states, later))
+    seen = changing(lesson, monkeypatch, state=lambda run: next(states, later))
     assert fine(app.run())
-    assert next(states, None) is None  # the page has looked
+    assert seen
 
 
 @pytest.mark.parametrize("view", VIEWS)

@@ -249,14 +249,11 @@ def _news(run: Run, now: State) -> str:
         ahead = lessons.workshop().ahead(run)
         others = "one training goes" if ahead < 2 else f"{ahead} trainings go"
         return f"Waiting: {others} before yours, as one at a time has the processor"
-    if now == "stopped" and not run.parameters:  # it left the queue, or was stopped before there was an encoder
-        return prose.plain(f"Stopped before its first step{f' · {run.why}' if run.why else ''}")
     how = {"running": "", "paused": "Paused · ", "stopped": "Stopped · ", "done": "Done · "}[now]
     loss = f" · loss {run.losses[-1][1]:.2f}" if run.losses else ""
+    weights = f" · {run.parameters:,} weights" if run.parameters else ""  # none yet where it left the queue
     why = f" · {run.why}" if run.why else ""
-    return prose.plain(
-        f"{how}Step {run.step:,} of {run.config.steps:,}{loss} · {run.worked:.0f} s · {run.parameters:,} weights{why}"
-    )
+    return prose.plain(f"{how}Step {run.step:,} of {run.config.steps:,}{loss} · {run.worked:.0f} s{weights}{why}")
 
 
 def _resume(run: Run) -> None:
