@@ -44,7 +44,7 @@ def rows() -> Iterator[Row]:
     ours, tokens = milliseconds(took["ours"]), run.config.batch * run.config.length
     for peer, name, target in (
         ("bert", "BertForMaskedLM", 1 / 1.5), ("torch", "nn.TransformerEncoder with our head", 1.0),
-        ("loss", "nn.TransformerEncoder with our head and loss", None),
+        ("loss", "nn.TransformerEncoder with our head and loss", 1.0),
         ("headed", "BertForMaskedLM with our head", None),
     ):  # fmt: skip
         note = f"{tokens / ours * 1e3:,.0f} tokens a second; {spread(took['ours'], took[peer])}"
