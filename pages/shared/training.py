@@ -287,13 +287,10 @@ def _bring() -> None:
 
 def _kept(file: UploadedFile) -> tuple[bool, str]:
     """Whether a model could be kept, and what there is to say about it."""
-    if file.size > LARGEST_FILE * 2**20:  # browsers need not keep to limits
-        return (
-            False,
-            f"“{file.name[:60]}” could not be taken: a file that is brought can have {LARGEST_FILE} MB at most.",
-        )
     name = file.name.removesuffix(".safetensors")[:40].strip()
     try:
+        if file.size > LARGEST_FILE * 2**20:  # browsers need not keep to limits
+            raise ModelError(f"a file that is brought can have {LARGEST_FILE} MB at most.")
         label = lessons.bring(name or "Without a name", file.getvalue())
     except ModelError as error:
         return False, f"“{file.name[:60]}” could not be taken: {error}"
