@@ -28,7 +28,7 @@ PAGES = ("side_by_side", "embeddings", "attention", "feed_forward", "step_by_ste
 OWNER = "somebody"
 SECONDS = 120  # the first run of a process imports torch and loads both models, on a machine that may be busy
 
-MAPS = {"attention_view": "maps"}
+MAPS = {"attention_view": "maps", "layer": "1", "head": "1"}  # not where the text would have it open
 
 # Every page as it opens, and Attention as a page of charts: (page, address).
 OPENINGS = [*((page, {}) for page in PAGES), ("attention", MAPS)]

@@ -101,11 +101,18 @@ def test_scales_run_from_transparent_to_a_colour():
 def test_the_signed_scale_is_symmetric_about_a_clear_zero():
     low, below, above, high = style.SIGNED_SCALE
     assert [value for value, _ in style.SIGNED_SCALE] == [0, 0.5, 0.5, 1]
-    assert (low[1], high[1]) == (style.rgba(LEFT, 1), style.rgba(RIGHT, 1))
+    assert (low[1], high[1]) == (style.rgba(style.NEGATIVE, 1), style.rgba(style.POSITIVE, 1))
     assert below[1].endswith(",0)")
     assert above[1].endswith(",0)")
     heat = style.signed_heat(np.array([[-1, 3]]), ["a"], ["b", "c"], 2.5)
     assert (heat["zmin"], heat["zmax"]) == (-2.5, 2.5)
+
+
+@pytest.mark.parametrize("colour", [style.NEGATIVE, style.POSITIVE])
+def test_colours_of_signed_values_mean_no_side_and_stand_out_in_both_themes(colour):
+    assert colour not in (LEFT, RIGHT, GREY)
+    for ground in ("#ffffff", "#14161a"):
+        assert contrast(parsed(colour), parsed(ground)) >= 3
 
 
 def test_the_reach_holds_almost_all_values_and_is_never_0():
@@ -510,13 +517,13 @@ def test_the_atlas_holds_every_head_of_every_layer_with_a_gap_between():
     ],
     ids=["embedding", "neurons"],
 )
-def test_signed_strips_are_blue_below_zero_and_vermilion_above(draw, values):
+def test_signed_strips_are_violet_below_zero_and_green_above(draw, values):
     picture = pixels(draw(TRACE))
     assert picture.shape == (*values.shape, 4)
     reach = np.quantile(abs(values), 0.995)
     for row, column in [(0, 0), (1, 3), (2, 2), (4, 1), (3, 4)]:
         value = values[row, column]
-        assert picture[row, column, :3].tolist() == colour_of(LEFT if value < 0 else RIGHT)
+        assert picture[row, column, :3].tolist() == colour_of(style.NEGATIVE if value < 0 else style.POSITIVE)
         assert abs(picture[row, column, 3] - 255 * min(1, abs(value) / reach)) <= 0.51
 
 

@@ -306,7 +306,7 @@ def test_of_a_long_text_the_explorer_gets_small_maps_of_all_heads_and_the_layer_
 
 @pytest.mark.parametrize(("layer", "head"), [(1, 1), (3, 4)])
 def test_heat_maps_show_every_head_of_the_layer_and_one_large(both, layer, head):
-    app = open_page("attention", **MAPS, text=TEXT, layer=str(layer), head=str(head))
+    app = open_page("attention", **MAPS | {"text": TEXT, "layer": str(layer), "head": str(head)})
     for side, trace in both.items():
         attention = trace.layers[layer - 1].attention
         small, large = charts(app, side).values()
@@ -468,7 +468,7 @@ def test_each_column_offers_only_layers_and_heads_that_its_model_has(both, page,
 
 
 def test_a_smaller_model_chosen_later_leaves_the_wish_and_shows_what_it_has():
-    app = open_page("attention", **MAPS, text=TEXT, a="minilm", layer="6", head="12")
+    app = open_page("attention", **MAPS | {"text": TEXT, "a": "minilm", "layer": "6", "head": "12"})
     assert layers_and_heads(app)["layer"] == 6
     app.selectbox(key="pick.a").set_value("scratch-untrained").run()
     assert fine(app)

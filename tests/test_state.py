@@ -98,10 +98,12 @@ CHANGES = {
     "level_of": ("train", {"train_view": "map"}, "button_group", "first", "first"),
 }
 SIDED = ("layer", "head", "level", "token", "to", "neuron")
+FIRST = {"layer": "1", "head": "1"}  # not where the text would have it open
+APART = {"together": "0", **FIRST, "layer_b": "1", "head_b": "1"}
 for _name in SIDED:
     _page, _address, *_rest = CHANGES[_name]
-    CHANGES[f"{_name}_b"] = (_page, {**_address, "together": "0"}, *_rest)
-CHANGES["neuron_b"] = ("feed_forward", {"neuron_b": "7", "together": "0"}, "selectbox", 857, "857")
+    CHANGES[f"{_name}_b"] = (_page, {**_address, **APART}, *_rest)
+CHANGES["neuron_b"] = ("feed_forward", {"neuron_b": "7", **APART}, "selectbox", 857, "857")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -157,7 +159,7 @@ def test_a_change_back_to_the_usual_leaves_the_address(page):
 
 
 def test_a_page_keeps_its_choices_while_others_are_looked_at():
-    app = open_page("attention", **MAPS, layer="3", head="2")
+    app = open_page("attention", **MAPS | {"layer": "3", "head": "2"})
     for page in PAGES:
         go(app, page)
     go(app, "attention")
@@ -165,20 +167,20 @@ def test_a_page_keeps_its_choices_while_others_are_looked_at():
 
 
 def test_an_address_that_the_browser_goes_back_to_is_followed():
-    app = open_page("attention", **MAPS, layer="3", text="A dog barks.")
+    app = open_page("attention", **MAPS | {"layer": "3", "text": "A dog barks."})
     app.query_params.clear()
-    app.query_params.update(head="2", **MAPS)
+    app.query_params.update(MAPS | {"head": "2"})
     back(app)
     assert layers_and_heads(app) == {"layer": 1, "head": 2, "layer_b": 1, "head_b": 2}
     assert app.text_area(key="pick.text").value == choices.FIRST_TEXT
 
 
 def test_going_back_to_the_plain_address_shows_the_usual():
-    usual = {"layer": 1, "head": 1, "layer_b": 1, "head_b": 1}
-    app = open_page("attention", **MAPS, layer="3", text="A dog barks.")
+    usual = explored(open_page("attention"))["choice"]
+    app = open_page("attention", **MAPS | {"layer": "3", "text": "A dog barks."})
     app.query_params.clear()
     back(app)
-    assert {name: explored(app)["choice"][name] for name in usual} == usual
+    assert _without_turn(explored(app)["choice"]) == _without_turn(usual)
     assert app.text_area(key="pick.text").value == choices.FIRST_TEXT
 
 
@@ -259,24 +261,28 @@ def test_columns_that_move_apart_have_a_choice_each():
     app.slider(key="pick.layer").set_value(2).run()
     app.slider(key="pick.layer_b").set_value(5).run()
     assert layers_and_heads(app) == {"layer": 2, "head": 1, "layer_b": 5, "head_b": 1}
-    assert app.query_params == {**MAPS, "together": "0", "layer": "2", "layer_b": "5"}
+    assert app.query_params == {**MAPS, **APART, "layer": "2", "layer_b": "5"}
 
 
 def test_columns_told_to_move_together_again_meet_where_the_left_one_is():
-    app = open_page("attention", **MAPS, together="0", layer="2", layer_b="5", head_b="3")
+    app = open_page("attention", **MAPS | {"together": "0", "layer": "2", "layer_b": "5", "head_b": "3"})
     app.toggle(key="pick.together").set_value(True).run()
     assert layers_and_heads(app) == {"layer": 2, "head": 1, "layer_b": 2, "head_b": 1}
     assert app.query_params == {**MAPS, "layer": "2"}
 
 
-def test_an_address_that_contradicts_itself_moves_together():
-    app = open_page("attention", **MAPS, layer="2", layer_b="5")
-    assert layers_and_heads(app) == {"layer": 2, "head": 1, "layer_b": 2, "head_b": 1}
-    assert app.query_params == {**MAPS, "layer": "2"}
+def test_columns_that_start_apart_move_together_from_the_first_choice_on():
+    address = {**MAPS, "layer": "2", "layer_b": "5"}
+    app = open_page("attention", **address)
+    assert layers_and_heads(app) == {"layer": 2, "head": 1, "layer_b": 5, "head_b": 1}
+    assert app.query_params == address
+    app.slider(key="pick.layer_b").set_value(4).run()
+    assert layers_and_heads(app) == {"layer": 4, "head": 1, "layer_b": 4, "head_b": 1}
+    assert app.query_params == {**MAPS, "layer": "4"}
 
 
 def test_columns_apart_in_the_address_start_where_each_was():
-    app = open_page("attention", **MAPS, together="0", layer_b="5")
+    app = open_page("attention", **MAPS | APART | {"layer_b": "5"})
     assert layers_and_heads(app) == {"layer": 1, "head": 1, "layer_b": 5, "head_b": 1}
 
 
@@ -309,7 +315,7 @@ def test_a_choice_of_the_browser_is_taken_and_the_others_stay(session):
     chosen = {"layer": 3, "layer_b": 5, "words": True, "layout": "lines", "top": 30, "more_b": "1.2-3.4", "pins": ""}
     state.take(chosen)
     assert {name: state.get(name) for name in chosen} == chosen
-    assert (state.get("head"), state.get("head_b"), state.get("hide")) == (4, 1, False)
+    assert (state.get("head"), state.get("head_b"), state.get("hide")) == (4, choices.OPEN, False)
 
 
 @pytest.mark.parametrize(
@@ -351,7 +357,7 @@ def test_a_token_picked_in_the_browser_is_the_one_that_the_other_pages_follow(se
 @pytest.mark.parametrize("pins", ["0", "0.3", "9" * 30])
 def test_a_picked_token_that_no_address_can_have_is_not_followed(session, pins):
     state.take({"pins": pins})
-    assert state.get("token") == 1
+    assert state.get("token") == choices.OPEN
 
 
 def test_a_choice_of_the_browser_is_in_the_address_and_on_the_other_pages():
@@ -384,11 +390,11 @@ def test_a_choice_made_beside_the_explorer_reaches_it_with_the_browsers_own():
 
 
 def test_a_report_that_crosses_a_change_beside_the_explorer_undoes_nothing():
-    app = open_page("attention")
+    app = open_page("attention", **FIRST)
     app.toggle(key="pick.words").set_value(True).run()
     choose(app, {"layer": 3, "layer_b": 3, "report": 1})  # of a browser that has not heard of the words yet
     assert app.toggle(key="pick.words").value is True
-    assert app.query_params == {"layer": "3", "words": "1"}
+    assert app.query_params == {**FIRST, "layer": "3", "words": "1"}
     app.toggle(key="pick.hide").set_value(True)
     choose(app, {"layer": 4, "layer_b": 4, "report": 2})  # in the same run
     choice = explored(app)["choice"]
@@ -396,35 +402,39 @@ def test_a_report_that_crosses_a_change_beside_the_explorer_undoes_nothing():
 
 
 def test_a_report_that_was_lost_is_made_up_for_by_the_next_and_one_that_was_not_undoes_nothing():
-    app = open_page("attention")
-    choose(app, {"layer": 3, "words": True, "made": {"layer": 1, "words": 2}, "report": 2, "by": 0.5})
-    assert app.query_params == {"layer": "3", "words": "1"}
+    app = open_page("attention", **FIRST)
+    made = {"layer": 1, "layer_b": 1, "words": 2}
+    choose(app, {"layer": 3, "layer_b": 3, "words": True, "made": made, "report": 2, "by": 0.5})
+    assert app.query_params == {**FIRST, "layer": "3", "words": "1"}
     app.toggle(key="pick.words").set_value(False).run()
     choose(app, {"words": True, "hide": True, "made": {"words": 2, "hide": 3}, "report": 3, "by": 0.5})
-    assert app.query_params == {"layer": "3", "hide": "1"}
-    choose(app, {"layer": 4, "made": {"layer": 1}, "report": 1, "by": 0.7})  # of an explorer that has just begun
-    assert app.query_params == {"layer": "4", "hide": "1"}
+    assert app.query_params == {**FIRST, "layer": "3", "hide": "1"}
+    choose(
+        app, {"layer": 4, "layer_b": 4, "made": {"layer": 1}, "report": 1, "by": 0.7}
+    )  # of an explorer that has just begun
+    assert app.query_params == {**FIRST, "layer": "4", "hide": "1"}
 
 
 @pytest.mark.parametrize("made", [0.5, "1", None, [1], 2**60])
 def test_a_report_that_says_strange_things_of_others_is_taken_at_once(made):
-    app = open_page("attention")
+    app = open_page("attention", **FIRST)
     for layer in (3, 4):
-        choose(app, {"layer": layer, "made": {"layer": made}, "report": 2**53, "by": 0.5})
+        both = {"layer": layer, "layer_b": layer}
+        choose(app, {**both, "made": dict.fromkeys(both, made), "report": 2**53, "by": 0.5})
         assert fine(app)
-    assert app.query_params == {"layer": "4"}
+    assert app.query_params == {**FIRST, "layer": "4"}
 
 
 @pytest.mark.parametrize("report", [None, "1", 2.5, [1]])
 def test_a_report_without_its_number_is_not_taken(report):
-    app = open_page("attention")
+    app = open_page("attention", **FIRST)
     choose(app, {"layer": 3, "report": report})
     assert fine(app)
-    assert app.query_params == {}
+    assert app.query_params == FIRST
 
 
 def test_a_choice_of_the_browser_that_is_undone_elsewhere_is_undone_in_the_browser():
-    app = open_page("attention")
+    app = open_page("attention", **FIRST)
     before = told(app)
     choose(app, {**explored(app)["choice"], "words": True})
     app.toggle(key="pick.words").set_value(False).run()
@@ -433,27 +443,28 @@ def test_a_choice_of_the_browser_that_is_undone_elsewhere_is_undone_in_the_brows
     before = told(app)
     choose(app, {**explored(app)["choice"], "layer": 3, "layer_b": 3})
     app.query_params.clear()
+    app.query_params.update(FIRST)
     back(app)
     assert explored(app)["choice"]["layer"] == 1
     assert told(app) != before
 
 
 def test_a_new_text_leaves_what_the_browser_chose():
-    app = open_page("attention")
+    app = open_page("attention", **FIRST)
     choose(app, {**explored(app)["choice"], "layer": 3, "layer_b": 3, "layout": "lines"})
     ask(app, "A dog barks.")
     assert "dog" in explored(app)["models"]["b"]["tokens"]
-    assert app.query_params == {"text": "A dog barks.", "layer": "3", "layout": "lines"}
+    assert app.query_params == {**FIRST, "text": "A dog barks.", "layer": "3", "layout": "lines"}
 
 
 @pytest.mark.parametrize(
     "answer", [None, "all", 7, [1, 2], {}, {"text": "x", "layer": "<b>", "address": 1, "gpu": True}]
 )
 def test_an_answer_that_is_no_choice_of_the_explorer_changes_nothing(answer):
-    app = open_page("attention", layer="2")
+    app = open_page("attention", **FIRST)
     choose(app, answer)
     assert fine(app)
-    assert app.query_params == {"layer": "2"}
+    assert app.query_params == FIRST
     assert app.text_area(key="pick.text").value == choices.FIRST_TEXT
 
 
@@ -574,7 +585,7 @@ def test_whenever_the_text_leaves_the_address_the_page_says_so(address):
 
 def test_two_visitors_do_not_mix():
     one = open_page("attention", **MAPS, text="A dog barks.")
-    other = open_page("attention", **MAPS, text="Rain fell.", layer="3")
+    other = open_page("attention", **MAPS | {"text": "Rain fell.", "layer": "3"})
     for _ in range(2):
         one.slider(key="pick.head").set_value(2).run()
         other.slider(key="pick.head").set_value(4).run()
@@ -595,7 +606,11 @@ def _shown(app):
     """What the explorer shows: texts and choices, without how often it has been told."""
     found = explored(app)
     read = [(model["name"], model["tokens"]) for model in found["models"].values()]
-    return read, {name: value for name, value in found["choice"].items() if name != "turn"}
+    return read, _without_turn(found["choice"])
+
+
+def _without_turn(choice):
+    return {name: value for name, value in choice.items() if name != "turn"}
 
 
 def _widget(app, kind, key):

@@ -86,7 +86,7 @@ class Panel(NamedTuple):
     title: str
     values: Array  # [query, key]
     tokens: Sequence[str]
-    signed: bool = False  # blue below zero, vermilion above, instead of shares on 0–1
+    signed: bool = False  # violet below zero, green above, instead of shares on 0–1
     top: float = 1.0  # the number of the full colour
 
 

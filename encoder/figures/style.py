@@ -15,6 +15,8 @@ from encoder.trace import Array
 
 # Okabe and Ito's palette, which colour-blind readers can tell apart. Left is from scratch, right is pretrained.
 LEFT, RIGHT, GREY = "#0072B2", "#D55E00", "#8A8F98"
+# Of signed values, and of nothing else: colour-blind readers see a blue and a yellow.
+NEGATIVE, POSITIVE = "#8250C4", "#5A8F00"
 
 INK = "#000037"  # nearly black; Streamlit's charts have the strongest ink of the page's theme instead (its "gray 90")
 DEEP = 0.85  # opacity from which white is easier to read on a colour than the page's ink, whichever the theme
@@ -49,7 +51,9 @@ def present_scale(colour: str) -> Scale:
     return [(0.0, rgba(colour, 0.07)), (1.0, rgba(colour, 1))]
 
 
-SIGNED_SCALE: Scale = [(0.0, rgba(LEFT, 1)), (0.5, rgba(LEFT, 0)), (0.5, rgba(RIGHT, 0)), (1.0, rgba(RIGHT, 1))]
+SIGNED_SCALE: Scale = [
+    (0.0, rgba(NEGATIVE, 1)), (0.5, rgba(NEGATIVE, 0)), (0.5, rgba(POSITIVE, 0)), (1.0, rgba(POSITIVE, 1)),
+]  # fmt: skip
 
 
 def labels(tokens: Sequence[str]) -> list[str]:
@@ -89,7 +93,7 @@ def heat(values: Array, rows: Names, columns: Names, scale: Scale, reach: tuple[
 
 
 def signed_heat(values: Array, rows: Names, columns: Names, reach: float, **more: Any) -> Drawn:
-    """A heat map of signed values, blue below zero and vermilion above, zero in the middle."""
+    """A heat map of signed values, violet below zero and green above, zero in the middle."""
     return heat(values, rows, columns, SIGNED_SCALE, (-reach, reach), **more)
 
 

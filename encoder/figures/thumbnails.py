@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from encoder import measures
-from encoder.figures.style import LEFT, RIGHT, reach_of
+from encoder.figures.style import NEGATIVE, POSITIVE, reach_of
 from encoder.quantities import QUANTITIES
 from encoder.trace import Array, Trace
 
@@ -15,7 +15,7 @@ MOST_PIXELS = 24  # a head there
 
 
 def embedding_strip(trace: Trace) -> bytes:
-    """PNG of the embedding: a row a token, a column a channel (the first 96), blue below zero, vermilion above."""
+    """PNG of the embedding: a row a token, a column a channel (the first 96), violet below zero, green above."""
     values = trace.embedding.output[:, :96]
     return _signed(values, reach_of(values))
 
@@ -53,7 +53,7 @@ def _ink(values: Array, colour: str) -> bytes:
 
 
 def _signed(values: Array, reach: float) -> bytes:
-    rgb = np.where(values[..., None] < 0, _rgb(LEFT), _rgb(RIGHT))
+    rgb = np.where(values[..., None] < 0, _rgb(NEGATIVE), _rgb(POSITIVE))
     return _png(rgb, (abs(values) / reach).clip(0, 1))
 
 

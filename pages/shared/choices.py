@@ -84,6 +84,7 @@ FLIPS: dict[str, dict[str, str | bool]] = {
     "shared_projections": {"full": False, "shared": True},
     "activation": {"gelu": "gelu", "relu": "relu"},
 }
+OPEN = -1  # of layers, heads and tokens: nobody has chosen yet
 MOST = 1_000_000  # no model has as many layers, heads, tokens or neurons; each page knows its own model's limit
 CHOICES: dict[str, Choice] = {
     "text": Choice(FIRST_TEXT),
@@ -96,9 +97,11 @@ CHOICES: dict[str, Choice] = {
     "limit": Choice(128, _number(8, 4096)),  # tokens; attention grows with its square
     "show": Choice("both", _one_of("both", "a", "b")),
     "together": Choice(True, _flag),  # both columns move to the same layer, head, token
-    # Counted from 1 as on the screen; level 0 is the embedding, neuron 0 stands for the most active one.
-    **{name + end: Choice(1, _number(1, MOST)) for name in ("layer", "head", "token", "to") for end in ("", "_b")},
-    **{name + end: Choice(0, _number(0, MOST)) for name in ("level", "neuron") for end in ("", "_b")},
+    # Counted from 1 as on the screen; level 0 is the embedding, neuron 0 stands for the most active one. Until somebody
+    # chooses, OPEN stands for the place that encoder/starts.py finds in the text.
+    **{name + end: Choice(OPEN, _number(1, MOST)) for name in ("layer", "head", "token", "to") for end in ("", "_b")},
+    **{f"level{end}": Choice(OPEN, _number(0, MOST)) for end in ("", "_b")},
+    **{f"neuron{end}": Choice(0, _number(0, MOST)) for end in ("", "_b")},
     "embedding_view": Choice("sum", _one_of("sum", "similarity", "map", "path", "nearest", "elsewhere", "corpus")),
     "elsewhere": Choice(FIRST_ELSEWHERE),  # sentences, one a line, and a word that comes in them
     "word": Choice("bank", _short),

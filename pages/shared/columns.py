@@ -14,6 +14,7 @@ from encoder.figures.style import LEFT, RIGHT, Figure
 from encoder.labels import visible
 from encoder.maps import Places, Space
 from encoder.measures import most_active
+from encoder.starts import Start
 from encoder.trace import Trace
 from encoder.views import origins
 from pages.shared import download, prose, state, traces
@@ -55,9 +56,15 @@ class Column:
         """Whether our own encoder read the text."""
         return self.read.model.source == "from scratch"
 
-    def layer(self) -> int:
-        """The layer that this column shows, from 0; the learner counts from 1."""
-        return self._slide("layer", "Layer", len(self.trace.layers), "layers")
+    @cached_property
+    def start(self) -> Start:
+        """Where this column opens until the learner chooses."""
+        return traces.start(self.side)
+
+    def layer(self, start: int | None = None) -> int:
+        """The layer that this column shows, from 0; the learner counts from 1. Until one is chosen, `start`."""
+        start = self.start.layer if start is None else start
+        return self._slide("layer", "Layer", len(self.trace.layers), "layers", start + 1)
 
     def layer_and_head(self) -> tuple[int, int]:
         """The layer and the head that this column shows, both from 0."""
@@ -65,12 +72,15 @@ class Column:
         with left:
             layer = self.layer()
         with right:
-            return layer, self._slide("head", "Head", self.trace.model.heads, "heads")
+            head = self._slide("head", "Head", self.trace.model.heads, "heads", self.start.head + 1)
+        names = state.sided("layer", self.side), state.sided("head", self.side)
+        state.settle(names, dict(zip(names, (layer + 1, head + 1), strict=True)))
+        return layer, head
 
     def level(self) -> int:
         """How deep in the stack: 0 is the embedding, then every layer's output."""
         last = len(self.trace.layers)
-        return self._slide("level", "After layer (0: the embedding)", last, "layers", first=0)
+        return self._slide("level", "After layer (0: the embedding)", last, "layers", last, first=0)
 
     def token(self) -> int:
         """The token that this column follows, as an index of the tokens shown.
@@ -78,23 +88,23 @@ class Column:
         The choice counts the tokens read, so that it stays where it is when words are joined or special tokens hidden.
         """
         first = [int(token) + 1 for token in origins(self.read.tokens, state.get("words"), state.get("hide"))]
-        return self._token("token", "Token", first, self.trace.tokens.text)
+        return self._token("token", "Token", first, self.trace.tokens.text, self.start.token)
 
     def reads(self, label: str = "Token that reads") -> int:
         """The token that reads, as an index of all tokens that the model read."""
-        return self._token("token", label, self._every(), self.read.tokens.text)
+        return self._token("token", label, self._every(), self.read.tokens.text, self.start.query)
 
     def is_read(self) -> int:
         """The token that is read, likewise."""
-        return self._token("to", "Token that is read", self._every(), self.read.tokens.text)
+        return self._token("to", "Token that is read", self._every(), self.read.tokens.text, self.start.key)
 
     def _every(self) -> list[int]:
         return list(range(1, len(self.read.tokens) + 1))
 
-    def _token(self, name: str, label: str, numbers: list[int], texts: Sequence[str]) -> int:
+    def _token(self, name: str, label: str, numbers: list[int], texts: Sequence[str], start: int) -> int:
         names = {number: f"{number}  {visible(text)}" for number, text in zip(numbers, texts, strict=True)}
         name = state.sided(name, self.side)
-        if (wish := state.get(name)) > len(self.read.tokens):
+        if (wish := state.get_or(name, start + 1)) > len(self.read.tokens):
             st.caption(f"{len(self.read.tokens)} tokens were read: this is the last one.")
         value = max((number for number in numbers if number <= wish), default=numbers[0])
         return numbers.index(self._select(name, label, value, numbers, names.__getitem__) + 1)
@@ -126,10 +136,10 @@ class Column:
         self._charts += 1
         draw(figure, f"{self.trace.model.name}: {alt}", f"chart-{self.side}-{self._charts}")
 
-    def _slide(self, name: str, label: str, last: int, many: str, first: int = 1) -> int:
-        """A slider from `first` to `last`; returns how far the choice lies from `first`."""
+    def _slide(self, name: str, label: str, last: int, many: str, start: int, first: int = 1) -> int:
+        """A slider from `first` to `last`; returns how far the choice, or `start` before one, lies from `first`."""
         name = state.sided(name, self.side)
-        wish = state.get(name)
+        wish = state.get_or(name, start)
         if first == last:
             st.caption(f"{label} {last} of {last}")
             return 0

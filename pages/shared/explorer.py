@@ -1,6 +1,6 @@
 """The attention explorer: a component that draws in the browser, and what it tells of the choices made there."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +8,9 @@ import streamlit as st
 
 from encoder import packing
 from pages.shared import prose, state, traces
+from pages.shared.choices import OPEN
 from pages.shared.columns import Column
+from pages.shared.state import Side
 
 # In this order they stand in one function: assets/explorer/frame.js says why.
 FILES = ("payload", "lenses", "paint", "atlas", "large", "save", "controls", "between", "side", "explorer")
@@ -33,16 +35,28 @@ def show(columns: Sequence[Column]) -> None:
     if not columns:
         return
     models = [traces.packed(column.side) for column in columns]
-    _explorer(key=KEY, data=packing.message(models, _told()), on_choice_change=_chosen)
+    _explorer(key=KEY, data=packing.message(models, _told(_opening(columns))), on_choice_change=_chosen)
 
 
-def _told() -> dict[str, Any]:
-    """The choices that the message names.
+def _opening(columns: Sequence[Column]) -> dict[str, int]:
+    """The layer and head of each side until the learner chooses; both sides' where one is shown alone."""
+    sides: tuple[Side, ...] = ("a", "b")
+    found: dict[str, int] = {}
+    for side in sides:
+        start = next((column.start for column in columns if column.side == side), columns[0].start)
+        found |= {state.sided("layer", side): start.layer + 1, state.sided("head", side): start.head + 1}
+    return found
+
+
+def _told(opening: Mapping[str, int]) -> dict[str, Any]:
+    """The choices that the message names; `opening` are those that nobody has made yet.
 
     While the browser's own are the newest they stay what they were: an equal message is not sent again. `report` is the
     last of the browser's reports that they know of.
     """
-    now = {name: state.get(name) for name in CHOICES}
+    state.settle(("layer", "head"), opening)
+    state.settle(("layer_b", "head_b"), opening)
+    now = {name: state.get_or(name, opening[name]) if name in opening else state.get(name) for name in CHOICES}
     if KEY not in st.session_state or now != st.session_state.get(TAKEN):
         turn = st.session_state.get(TOLD, {"turn": 0})["turn"] + 1  # back to what was told before is news too
         heard, _ = _heard()
@@ -61,6 +75,8 @@ def _chosen() -> None:
     made = made if isinstance(made, dict) else {}
     # A report repeats those that may have been lost: of one that was not, the choice may have changed elsewhere since.
     names = [name for name in CHOICES if name in chosen and not _is_known(made.get(name), known)]
+    told = st.session_state.get(TOLD, {})
+    names = [name for name in names if state.get(name) != OPEN or chosen[name] != told.get(name)]  # shown, not chosen
     state.take({name: chosen[name] for name in names})
     st.session_state[HEARD] = chosen["report"], chosen.get("by")
     st.session_state[TAKEN] = {**st.session_state.get(TAKEN, {}), **{name: state.get(name) for name in names}}

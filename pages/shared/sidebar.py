@@ -34,7 +34,8 @@ def question() -> None:
             st.toggle,
             "together",
             "Move together",
-            help="Both columns go to the same layer, head and token. Off: each has its own.",
+            help="Choose a layer, head or token in one column, and the other goes there too. Until you do, each opens "
+            "where its own model has one word read another most clearly.",
         )
         state.mirror(st.number_input, "limit", "Longest text, in tokens", min_value=8, max_value=4096, step=8)
     with st.container(key="phone-text"):

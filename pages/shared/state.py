@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from pages.shared.choices import CHOICES, LONGEST_ADDRESS
+from pages.shared.choices import CHOICES, LONGEST_ADDRESS, OPEN
 
 Side = Literal["a", "b"]  # left, right
 SIDED = ("layer", "head", "level", "token", "to", "neuron")  # choices of each column; the right one's names end in _b
@@ -24,6 +24,20 @@ HEARD = "heard"  # the key of the widget that answers
 def get(name: str) -> Any:
     """The learner's choice."""
     return _kept("choices").get(name, CHOICES[name].default)
+
+
+def get_or(name: str, start: int) -> int:
+    """The learner's choice of a layer, head or token; `start` until there is one."""
+    choice: int = get(name)
+    return start if choice == OPEN else choice
+
+
+def settle(names: Iterable[str], shown: Mapping[str, int]) -> None:
+    """Once one of several is chosen the others stay where they are shown, whatever text comes: a layer and its head."""
+    if any(get(name) != OPEN for name in names):
+        for name in names:
+            if get(name) == OPEN:
+                _kept("choices")[name] = shown[name]
 
 
 def _kept(name: str) -> dict[str, Any]:
@@ -209,9 +223,9 @@ def text_fits_address() -> bool:
     return {"text", "pair"}.isdisjoint(set(_unusual()) - set(_written()))
 
 
-def _meet() -> None:
+def _meet(names: Iterable[str] = TOGETHER) -> None:
     """The right column goes to where the left one is."""
-    for name in TOGETHER:
+    for name in names:
         _kept("choices")[f"{name}_b"] = get(name)
 
 
@@ -228,7 +242,7 @@ def _read_address(address: dict[str, str]) -> None:
                 refused.append(name)
         _kept("choices")[name] = value
     if get("together"):
-        _meet()
+        _meet(name for name in TOGETHER if f"{name}_b" not in address)
     if refused:
         wishes = ", ".join(refused)
         st.session_state["notes"] = [
@@ -259,7 +273,7 @@ def _unusual() -> dict[str, str]:
         address = {
             name: value
             for name, value in address.items()
-            if name.removesuffix("_b") not in TOGETHER or name in TOGETHER
+            if name.removesuffix("_b") not in TOGETHER or name in TOGETHER or value != address.get(name[:-2])
         }
     return address
 

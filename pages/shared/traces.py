@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 import streamlit as st
 
-from encoder import heads, maps, packing, steps
+from encoder import heads, maps, packing, starts, steps
 from encoder.catalogue import Entry, Version
 from encoder.changes import Ablation, Changes
 from encoder.edits import Edit, Pairs, edited
@@ -16,6 +16,7 @@ from encoder.maps import Places, Space
 from encoder.packing import Overview, Packed
 from encoder.quantities import Quantity
 from encoder.replay import Replay, replay
+from encoder.starts import Start
 from encoder.trace import Guess, Trace
 from encoder.views import whole_words, without_special
 from encoder.workshop import Run
@@ -26,7 +27,7 @@ from pages.shared.store import Store
 if TYPE_CHECKING:
     from encoder.models import Model
 
-Kind = TypeVar("Kind", Trace, Places, Packed, Overview, Replay, Ablation, np.ndarray)
+Kind = TypeVar("Kind", Trace, Start, Places, Packed, Overview, Replay, Ablation, np.ndarray)
 
 CACHE_BYTES = 640 * 2**20  # one trace of BERT base at 512 tokens takes about 450 MB, of MiniLM at 16 tokens 2 MB
 READINGS = 240  # enough for what thirty learners look at; a short one that was let go is made again in milliseconds
@@ -53,7 +54,7 @@ def _models() -> Models:
 
 
 @st.cache_resource(show_spinner=False)
-def _readings() -> "Store[Trace | Places | Packed | Overview | Replay | Ablation | np.ndarray]":
+def _readings() -> "Store[Trace | Start | Places | Packed | Overview | Replay | Ablation | np.ndarray]":
     # The allocator needs some of the bound for itself: memory between arrays of many sizes cannot all be used again.
     capacity = CACHE_BYTES * 7 // 8
     return Store(capacity, lambda reading: max(reading.nbytes, capacity // READINGS))
@@ -122,6 +123,12 @@ def shown(side: Side) -> Trace:
     return once(Trace, (*_question(side), words, hide), lambda: _view(read, words, hide))
 
 
+def start(side: Side) -> Start:
+    """Where a side's pictures open until the learner chooses. Raises ModelError."""
+    read = trace(side)
+    return once(Start, (*_question(side), "start"), lambda: starts.start(read))
+
+
 def places(side: Side, space: Space) -> Places:
     """The map of the tokens shown, at every level. Raises ValueError where there are too few of them."""
     seen = shown(side)
@@ -133,7 +140,7 @@ def packed(side: Side) -> Packed:
     read, question = trace(side), (side, *_question(side))
     if packing.is_whole(read):
         return once(Packed, (*question, "packed"), lambda: in_turn(packing.pack, side, read, 0))
-    layer = min(state.get(state.sided("layer", side)), read.model.layers) - 1
+    layer = min(state.get_or(state.sided("layer", side), start(side).layer + 1), read.model.layers) - 1
     seen = once(Overview, (*question, "overview"), lambda: in_turn(packing.overview, read))
     return once(Packed, (*question, layer), lambda: in_turn(packing.pack, side, read, layer, seen))
 
