@@ -1,19 +1,22 @@
 """Guesses: what stands behind [MASK], in each model's own view."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
 import torch
 
 from encoder import checkpoints, hub
-from encoder.catalogue import catalogue
+from encoder.catalogue import ROOT, catalogue
 from encoder.masked import MaskedLanguageModel
 from encoder.measures import offset_share
 from encoder.model import Encoder
 from encoder.models import load
 from tests.app import charts, fine, numbers, open_page
 from tests.tiny import shaken, tiny_config, tiny_tokenizer, wordpiece
+
+EXAMPLES = json.loads((ROOT / "assets/examples.json").read_text(encoding="utf-8"))
 
 WITH_HEADS = {
     "bert": "BertForMaskedLM", "roberta": "RobertaForMaskedLM", "xlm-roberta": "XLMRobertaForMaskedLM",
@@ -145,6 +148,14 @@ def test_the_shipped_encoder_guesses_words_that_make_sense(scratch, text, sensib
     (guess,) = scratch.guesses(scratch.trace(text))
     assert set(guess.tokens) & sensible, guess.tokens
     assert sum(guess.shares) <= 1
+
+
+@pytest.mark.parametrize("text", [each["text"] for each in EXAMPLES if "[MASK]" in each["text"]])
+def test_behind_the_mask_of_an_example_stands_a_word_that_fits_and_none_of_the_sentence(scratch, text):
+    (guess,) = scratch.guesses(scratch.trace(text))
+    assert guess.tokens[0] in {"door", "sing"}
+    assert guess.shares[0] > 0.3
+    assert not set(guess.tokens) & set(text.lower().rstrip(".").split())
 
 
 # After every layer
