@@ -78,13 +78,15 @@ BUILT_IN = (
     Entry(
         "first-article",
         "First article's encoder",
-        "Heads share their projections, scores are divided by √width; random weights from a fixed seed.",
+        "The attention of an article that builds an encoder from scratch: heads share their projections, scores are "
+        "divided by √width. What stands around it is ours; random weights from a fixed seed.",
         preset="first-article",
     ),
     Entry(
         "second-article",
         "Second article's encoder",
-        "Sinusoidal positions and no layer norm; random weights from a fixed seed.",
+        "Another article that builds an encoder from scratch: whole projections, ReLU, no layer norm. Its sinusoidal "
+        "positions are ours; random weights from a fixed seed.",
         preset="second-article",
     ),
     Entry(

@@ -63,15 +63,17 @@ class EncoderConfig:
 
 PRESETS: dict[str, EncoderConfig] = {
     "bert-shaped": EncoderConfig(),
-    # Heads share their projections, without bias; scores are divided by √width, against the article's own formula.
+    # The first article prints attention only: heads share their projections, without bias, and scores are divided by
+    # √width, against its own formula. All else is ours: positions, norms after the sums, ReLU, dropout.
     "first-article": EncoderConfig(
-        segments=0, embedding_norm=False, activation="relu", score_scale="sqrt_width", shared_projections=True,
-        projection_bias=False, norm_eps=1e-5, embedding_std=1.0, attention_dropout=0.0,
+        score_scale="sqrt_width", shared_projections=True, projection_bias=False,
+        segments=0, embedding_norm=False, activation="relu", norm_eps=1e-5, embedding_std=1.0, attention_dropout=0.0,
     ),
-    # Residual sums without any norm inside a layer; dropout inside the feed-forward too.
+    # The second: residual sums without any norm inside a layer, ReLU, dropout on the attention weights, on both
+    # branches and inside the feed-forward. Ours are the positions, of which it says nothing.
     "second-article": EncoderConfig(
-        segments=0, position="sinusoidal", embedding_norm=False, norm="none", activation="relu",
-        norm_eps=1e-5, embedding_std=1.0, attention_dropout=0.0, ffn_dropout=0.1,
+        norm="none", activation="relu", attention_dropout=0.1, dropout=0.1, ffn_dropout=0.1,
+        position="sinusoidal", segments=0, embedding_norm=False, norm_eps=1e-5, embedding_std=1.0,
     ),
 }  # fmt: skip
 

@@ -9,6 +9,8 @@ from encoder import catalogue as room
 from encoder.catalogue import BUILT_IN, ROOT, Entry, catalogue, minilm_folder
 from encoder.errors import ModelError
 from encoder.model import PRESETS
+from pages.shared.changing import WORDS
+from pages.shared.prose import asset
 
 
 def test_every_entry_is_found_in_exactly_one_place():
@@ -25,6 +27,23 @@ def test_every_entry_says_what_it_is_in_one_line():
     for entry in BUILT_IN:
         assert entry.about.endswith("."), entry.name
         assert "\n" not in entry.about
+
+
+def test_the_second_articles_encoder_has_dropout_wherever_the_article_has_it():
+    config = PRESETS["second-article"]
+    assert (config.attention_dropout, config.dropout, config.ffn_dropout) == (0.1, 0.1, 0.1)
+
+
+def test_nothing_is_said_of_an_article_that_it_does_not_say():
+    first, second = (asset(f"explain/{name}_article.md").split("\n\n") for name in ("first", "second"))
+    for ours in ("positions", "ReLU", "dropout"):
+        assert ours not in first[0]
+        assert ours in first[1]
+    assert "sine" not in second[0]
+    assert "nothing of positions" in second[1]
+    assert "ours" in catalogue()["first-article"].about
+    assert "positions are ours" in catalogue()["second-article"].about
+    assert WORDS["activation"][1]["relu"] == "ReLU (second article)"
 
 
 def test_every_preset_there_is_can_be_chosen():

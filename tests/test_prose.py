@@ -73,6 +73,8 @@ def test_every_explanation_is_used():
         arguments[-1] for path in PAGES for name in ("title", "more", "paragraph") for arguments, _ in calls(path, name)
     }
     used |= {arguments[0] for arguments, _ in calls(ROOT / "pages/shared/sidebar.py", "_about") if arguments}
+    parts = [arguments for path in ROOT.glob("pages/shared/*.py") for arguments, _ in calls(path, "asset") if arguments]
+    used |= {Path(name).stem for [name] in parts if name.startswith("explain/")}
     used |= {name.replace("-", "_") for name in catalogue() if name.endswith("article")}
     assert sorted(used) == EXPLANATIONS
 

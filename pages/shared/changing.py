@@ -35,7 +35,7 @@ WORDS: dict[str, tuple[str, dict[str, str]]] = {
         "Query, key and value matrices",
         {"": AS_IT_IS, "full": "each head’s own (the paper, BERT)", "shared": "one for all heads (the first article)"},
     ),
-    "activation": ("Activation function", {"": AS_IT_IS, "gelu": "GELU (BERT)", "relu": "ReLU (both articles)"}),
+    "activation": ("Activation function", {"": AS_IT_IS, "gelu": "GELU (BERT)", "relu": "ReLU (second article)"}),
 }  # fmt: skip
 
 
@@ -110,6 +110,7 @@ def flips(columns: Sequence[Column]) -> None:
     count = sum(bool(state.get(f"flip_{name}")) for name in WORDS)
     with st.popover(f"Flip a choice ({count} flipped)" if count else "Flip a choice", icon=":material/tune:"):
         st.caption("The encoder from scratch with its own weights, made otherwise. It was never trained so.")
+        st.caption(prose.asset("explain/articles.md"))
         for name, (label, options) in WORDS.items():
             state.mirror(st.selectbox, f"flip_{name}", label, options=list(options), format_func=options.__getitem__)
 
