@@ -24,21 +24,18 @@ from torch import Tensor
 
 from encoder import checkpoints, corpus
 from encoder.corpus import Question, Sentence
-from encoder.lesson import MODEL, NEIGHBOURS, TEXT, LessonConfig, moment_folder, read_orders
+from encoder.lesson import EXAMS, LENGTH, MODEL, NEIGHBOURS, SENTENCES, TEXT, encoder_config, moment_folder, read_orders
 from encoder.masked import MaskedLanguageModel, Pieces
 from encoder.measures import offset_share
-from encoder.model import Encoder, EncoderConfig
+from encoder.model import Encoder
 from encoder.pretrain import PretrainConfig, Pretraining, commonest, questions
-from encoder.texts import Batches, Sentences, Sequences, paragraphs, token_row
+from encoder.texts import Batches, Sentences, Sequences, Spelled, paragraphs, token_row
 from encoder.trace import Array
 
-POSITIONS = 64  # the longest text that the trained encoder can read
-LENGTH = 32  # tokens of a sequence of somebody's own text
 TOY_SENTENCES, TOY_SEED, EXAM_SEED = 12_000, 1, 2
 # How the toy language's sentences take turns: a noun's gender shows in its pronoun only, so that is seen more often.
 TURNS = ("agreement", "pronouns", "copying", "brackets", "pronouns", "copying")
 ASKED = 64  # sentences of each structure in an exam
-EXAMS = 80  # in a whole lesson
 PIECES = 3_000  # of the vocabulary made for somebody's own text
 FEWEST = 800  # tokens that can be learned from
 HELD_OUT = 0.05  # of somebody's own text, its end, is asked about and never learned from
@@ -152,20 +149,20 @@ class Lesson:
         pieces = Pieces.of(tokenizer)
         encoder = Encoder(encoder_config(config, len(pieces.special)), config.seed)
         settings = PretrainConfig(
-            steps=config.steps, batch=32, length=LENGTH, learning_rate=config.learning_rate,
+            steps=config.steps, batch=SENTENCES, length=LENGTH, learning_rate=config.learning_rate,
             mask_rate=0.3, last_mask_rate=0.15, seed=config.seed,
         )  # fmt: skip
         model = MaskedLanguageModel(encoder, commonest(row, pieces, len(pieces.special)))
         self._training = Pretraining(model, settings, pieces, texts)
         self._training.resume(folder / "checkpoints")
-        self._tokenizer, self._exam = tokenizer, exam
+        self._tokenizer, self._exam, self._unknown = tokenizer, exam, Spelled.of(row, tokenizer).share
 
     def teach(self, wish: "Wish") -> str:
         """Go on until all steps are done ("done") or somebody wishes otherwise ("paused", "stopped")."""
         training, config, exam = self._training, self._config, self._exam
         encoder = training.model.encoder  # as the other pages count: without the prediction head
         parameters = sum(weight.numel() for weight in encoder.parameters())
-        _tell("ready", parameters=parameters, chance=exam.chance, unigram=exam.unigram)
+        _tell("ready", parameters=parameters, unknown=self._unknown, chance=exam.chance, unigram=exam.unigram)
         every = max(1, config.steps // EXAMS)
         if training.step == 0 and not self._moment().exists():
             self._look()
@@ -230,15 +227,6 @@ def run(folder: Path) -> int:
     return 0
 
 
-def encoder_config(config: LessonConfig, vocabulary: int) -> EncoderConfig:
-    """The encoder that a lesson is about."""
-    return EncoderConfig(
-        vocabulary=vocabulary, width=config.width, layers=config.layers, heads=config.heads,
-        ffn_width=4 * config.width, positions=POSITIONS, norm=config.norm, final_norm=config.norm != "post",
-        activation=config.activation, score_scale=config.score_scale, norm_eps=1e-5, dropout=0.0, attention_dropout=0.0,
-    )  # fmt: skip
-
-
 def _toy() -> tuple[Tokenizer, Array, Exam, Batches]:
     tokenizer = corpus.tokenizer()
     asked = corpus.sentences(ASKED * len(corpus.STRUCTURES), EXAM_SEED)
@@ -253,6 +241,7 @@ def _own(folder: Path) -> tuple[Tokenizer, Array, Exam, Batches]:
     tokenizer = _vocabulary(folder)
     pieces = Pieces.of(tokenizer)
     row = token_row(paragraphs(str(folder / TEXT)), tokenizer)
+    Spelled.of(row, tokenizer).checked("Your text")
     most = max(2 * LENGTH, round(len(row) * HELD_OUT))
     row, held_out = row[:-most], row[-most:]
     known = int((~pieces.special[row]).sum())

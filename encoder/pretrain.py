@@ -225,13 +225,15 @@ class Pretraining:
             states = optimizer.state_dict()["state"]
             save_file({f"{i}.{name}": value for i, state in states.items() for name, value in state.items()},
                       folder / f"optimizer-{number}.safetensors")  # fmt: skip
-        (folder / "run.json").write_text(json.dumps(self._facts() | {"untold": self._untold}, indent=1))
+        (folder / "run.json").write_text(
+            json.dumps(self._facts() | {"untold": self._untold}, indent=1), encoding="utf-8"
+        )
         for file in folder.iterdir():
             with file.open("rb") as written:
                 os.fsync(written.fileno())
 
     def _read(self, folder: Path) -> None:
-        facts = json.loads((folder / "run.json").read_text())
+        facts = json.loads((folder / "run.json").read_text(encoding="utf-8"))
         if others := list(_differences(facts, self._facts())):
             raise ValueError(f"{folder.parent} holds a run with other settings: {', '.join(others)}.")
         try:
@@ -298,11 +300,11 @@ class Figures:
     def __init__(self, file: Path, step: int) -> None:
         self._file = file
         kept = _rows(file, step) if step and file.exists() else []
-        with file.open("w", newline="") as fresh:
+        with file.open("w", newline="", encoding="utf-8") as fresh:
             csv.writer(fresh).writerows(kept)
 
     def write(self, step: int, figures: Mapping[str, float | str]) -> None:
-        with self._file.open("a", newline="") as file:
+        with self._file.open("a", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             if not file.tell():
                 writer.writerow(["step", *figures])
@@ -311,7 +313,7 @@ class Figures:
 
 def _rows(file: Path, step: int) -> list[list[str]]:
     """The head line and the rows up to a step."""
-    with file.open(newline="") as before:
+    with file.open(newline="", encoding="utf-8") as before:
         return [row for row in csv.reader(before) if not row[0].isdecimal() or int(row[0]) <= step]
 
 

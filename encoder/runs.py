@@ -20,7 +20,7 @@ from encoder.catalogue import minilm_folder
 from encoder.masked import MaskedLanguageModel, Pieces, Score
 from encoder.model import Encoder, EncoderConfig
 from encoder.pretrain import Figures, PretrainConfig, Pretraining, commonest, processes
-from encoder.texts import Sequences, paragraphs, stamp, token_row, token_rows
+from encoder.texts import Sequences, Spelled, paragraphs, stamp, token_row, token_rows
 from encoder.tokens import read_tokenizer
 from encoder.trace import Array
 
@@ -126,18 +126,28 @@ def tokens(orders: Orders) -> Array:
 
 
 def _cut(sources: Sequence[str], file: Path) -> None:
-    """Write the tokens of all texts as they come, so that they need not fit into memory; each text is cut once."""
+    """Write the tokens of all texts as they come, so that they need not fit into memory; each text is cut once.
+
+    What cannot be read or spelled of each is told. Raises ValueError where that is too much.
+    """
     places: dict[str, tuple[int, int]] = {}  # of a text that was cut: where its bytes begin and end
+    told: list[str] = []
+    pieces = wordpiece()
     bar = tqdm(desc="cutting texts", unit=" tokens", unit_scale=True, delay=3, mininterval=1)  # small texts are quicker
     with bar, file.open("wb") as row:
         for source in sources:
-            begin = row.tell()
-            cut = _again(file, *places[source]) if source in places else token_rows(paragraphs(source), wordpiece())
+            begin, known, spelled = row.tell(), source in places, Spelled()
+            cut = _again(file, *places[source]) if known else token_rows(paragraphs(source, told.append), pieces)
             for part in cut:
                 row.write(part.tobytes())
                 row.flush()
                 bar.update(len(part))
+                spelled += Spelled.of(part, pieces)
+            if not known:
+                told.append(spelled.checked(source))
             places[source] = begin, row.tell()
+    for sentence in told:  # not before: the bar would come even where cutting is quick
+        tqdm.write(sentence)
 
 
 def _again(file: Path, begin: int, end: int) -> Iterator[Array]:
@@ -166,6 +176,8 @@ def _model(orders: Orders, row: Array) -> MaskedLanguageModel:
         predictable = torch.cat([each.head.ids for each in before]).unique()
     else:
         predictable = commonest(row, Pieces.of(wordpiece()), orders.training.predictable)
+    if len(row) and not len(predictable):
+        raise ValueError("These texts hold no piece that could be predicted.")
     if not before:
         return MaskedLanguageModel(Encoder(orders.encoder, seed=orders.training.seed), predictable)
     model = MaskedLanguageModel(Encoder(_sizes(orders, [each.encoder.config for each in before])), predictable)
@@ -197,12 +209,16 @@ def _sizes(orders: Orders, all_before: list[EncoderConfig]) -> EncoderConfig:
 def _held_out(orders: Orders) -> dict[str, Array]:
     """[token] of each text to ask about, by its file's name, or by its path where two have one name.
 
-    Raises ValueError where one is too short: at once, not when it is asked about.
+    Raises ValueError where one is too short or cannot be spelled: at once, not when it is asked about.
     """
-    names = [Path(source).stem for source in orders.held_out]
+    tell = tqdm.write if processes().is_main_process else None
+    names, pieces = [Path(source).stem for source in orders.held_out], wordpiece()
     rows = {}
     for name, source in zip(names, orders.held_out, strict=True):
-        row = token_row(paragraphs(source), wordpiece())
+        row = token_row(paragraphs(source, tell), pieces)
+        said = Spelled.of(row, pieces).checked(source)
+        if tell:
+            tell(said)
         if len(row) < orders.training.length - 1:  # beside [CLS]
             raise ValueError(f"{source}: {len(row)} tokens are too few for one sequence of {orders.training.length}.")
         rows[source if names.count(name) > 1 else name] = row

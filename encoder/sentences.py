@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from encoder.decoding import decoded
 from encoder.edits import words
 from encoder.errors import ModelError
 
@@ -26,7 +27,7 @@ class Sentence:
 def corpus() -> tuple[Sentence, ...]:
     """The example corpus: sentences written for this project, or a teacher's own. Raises ModelError."""
     try:
-        kinds = json.loads(_corpus_file().read_text(encoding="utf-8"))
+        kinds = json.loads(decoded(_corpus_file().read_bytes())[0])
         found = tuple(
             Sentence(str(kind), text[:LONGEST])
             for kind, texts in kinds.items()

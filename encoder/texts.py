@@ -1,7 +1,8 @@
 """Texts to learn from: a file, a folder or a data set of the Hugging Face Hub becomes one long row of token ids, and
 that, or a list of sentences, batches of sequences."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Protocol
@@ -9,21 +10,30 @@ from typing import Protocol
 import numpy as np
 from tokenizers import Tokenizer
 
+from encoder.decoding import lines
 from encoder.trace import Array
 
 AT_ONCE = 4_096  # paragraphs the tokenizer gets at once: enough for all cores
+# Share of [UNK] among a text's tokens. English novels have none; WikiText, which holds [UNK] for rare words, 6 %;
+# Chinese and Thai in BERT's English pieces 64 % and 100 %: hardly anything is left there to learn from.
+MOST_UNKNOWN = 0.2
 
 
-def paragraphs(source: str) -> Iterator[str]:
+def paragraphs(source: str, tell: Callable[[str], object] | None = None) -> Iterator[str]:
     """The lines that are not blank of a text file, of every `.txt` in a folder, or of a data set of the Hub by name.
 
     Of a data set, which is streamed, the column "text" of the split "train" is read; "name:split" names another split,
     "name:part:split" one of the parts (Hugging Face calls them configs) of a data set that has several.
-    Raises FileNotFoundError where none of these is there, ValueError for a data set without that column.
+    tell: gets a sentence for each file that is not in UTF-8, or of which some characters cannot be read.
+    Raises FileNotFoundError where none of these is there, ValueError for a data set without that column, and for a file
+    that is no plain text.
     """
     if files := _files(source):
         for file in files:
-            yield from _lines(file)
+            texts, encoding = lines(file)
+            if tell and encoding.remark:
+                tell(f"{file}: {encoding.remark}.")
+            yield from texts
     else:
         yield from _streamed(source)
 
@@ -49,11 +59,6 @@ def _files(source: str) -> list[Path]:
     if "/" in source and path.suffix not in (".txt", ".csv"):
         return []
     raise FileNotFoundError(f"There is no file or folder {source}.")
-
-
-def _lines(file: Path) -> Iterator[str]:
-    with file.open(encoding="utf-8", errors="replace") as lines:
-        yield from filter(None, map(str.strip, lines))
 
 
 def _streamed(source: str) -> Iterator[str]:
@@ -82,27 +87,36 @@ def token_rows(texts: Iterable[str], tokenizer: Tokenizer) -> Iterator[Array]:
         yield np.array([number for encoding in encodings for number in encoding.ids + end], dtype=np.int32)
 
 
-def decoded(data: bytes) -> str:
-    """The text of a file, whatever program wrote it. Raises ValueError for what is no text."""
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        text = data.decode("utf-16", errors="replace")
-    else:
-        try:
-            text = data.decode("utf-8-sig")
-        except UnicodeDecodeError:
-            text = _damaged_utf8(data) or data.decode("cp1252", errors="replace")  # Windows programs' western languages
-    strange = sum(text.count(sign) for sign in "\x00\ufffd")
-    if strange > len(text) / 200:
-        raise ValueError("This file is no text, or in an encoding that is not known here; UTF-8 is.")
-    return text
+@dataclass(frozen=True)
+class Spelled:
+    """How many tokens a text has, [SEP] aside, and how many of them are [UNK]: words that no piece can spell."""
 
+    tokens: int = 0
+    unknown: int = 0
 
-def _damaged_utf8(data: bytes) -> str | None:
-    """UTF-8 with few bytes astray, without a last character that is cut; None for what is in another encoding."""
-    text = data.decode("utf-8-sig", errors="replace").removesuffix("\ufffd")
-    astray = text.count("\ufffd")
-    well = len(text) - len(text.encode("ascii", errors="ignore")) - astray
-    return text if well > 10 * astray else None  # by chance hardly a letter of another encoding is UTF-8
+    def __add__(self, other: "Spelled") -> "Spelled":
+        return Spelled(self.tokens + other.tokens, self.unknown + other.unknown)
+
+    @classmethod
+    def of(cls, row: Array, tokenizer: Tokenizer) -> "Spelled":
+        """row: [token] ids."""
+        unknown, end = (row == tokenizer.token_to_id(name) for name in ("[UNK]", "[SEP]"))
+        return cls(len(row) - int(end.sum()), int(unknown.sum()))
+
+    @property
+    def share(self) -> float:
+        """Of [UNK]."""
+        return self.unknown / max(1, self.tokens)
+
+    def checked(self, text: str) -> str:
+        """What there is to say of the text with this name, in a sentence. Raises ValueError for too much [UNK]."""
+        found = f"{text}: {self.tokens:,} tokens, {self.share:.2%} of them [UNK]"
+        if self.share > MOST_UNKNOWN:
+            raise ValueError(
+                f"{found}, and {MOST_UNKNOWN:.0%} may be. The vocabulary cannot spell this text: it seems to be in "
+                "another script or language."
+            )
+        return f"{found}."
 
 
 class Batches(Protocol):

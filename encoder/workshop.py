@@ -46,6 +46,7 @@ class Run:
         self.marks: list[dict[str, Any]] = []  # step, accuracy by structure, weight by what to look at
         self.chance: dict[str, float] = {}
         self.unigram: dict[str, float] = {}
+        self.unknown = 0.0  # share of [UNK] in what is learned from
         self.parameters = 0
         self.seconds = 0.0  # at work
         self.wish = ""  # what its process was last asked for: "pause" or "stop"
@@ -102,6 +103,7 @@ class Run:
         event = said.pop("event")
         if event == "ready":
             self.parameters, self.chance, self.unigram = said["parameters"], said["chance"], said["unigram"]
+            self.unknown = said["unknown"]
             self.state = "running"
         elif event == "marks":
             self.marks.append(said)
@@ -189,6 +191,10 @@ class Workshop:
     def of(self, owner: str) -> list[Run]:
         """A learner's lessons, the oldest first."""
         return [run for run in self._runs if run.owner == owner]
+
+    def done(self) -> list[Run]:
+        """Every learner's lessons that came to their end, the oldest first."""
+        return [run for run in self._runs if run.state == "done"]
 
     def ahead(self, run: Run) -> int:
         """How many lessons go before this one in the queue, with the one at work."""

@@ -4,6 +4,7 @@ import csv
 import json
 import math
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -202,6 +203,42 @@ def run(book, out, *more):
     return main(["pretrain", str(book), "--out", str(out), *QUICK, "--steps", "2", "--save-every", "1", *more])
 
 
+THAI = "แมวนั่งบนเสื่อเพราะมันเหนื่อย\n" * 10
+NOT_FOR_ENGLISH_PIECES = {
+    "Thai": (THAI.encode(), "10 tokens, 100.00% of them [UNK]"),
+    "Thai as Windows writes it": (THAI.encode("cp874"), "of them [UNK]"),
+    "a .docx": (b"PK\x03\x04" + bytes(range(256)) * 9, "a Word, OpenDocument, EPUB or ZIP file"),
+    "noise": (bytes(range(256)) * 9, "no plain text"),
+}
+
+
+@pytest.mark.parametrize("held_out", [False, True])
+@pytest.mark.parametrize(("data", "why"), NOT_FOR_ENGLISH_PIECES.values(), ids=NOT_FOR_ENGLISH_PIECES)
+def test_a_text_that_cannot_be_read_or_spelled_is_refused_in_a_sentence(book, tmp_path, capsys, data, why, held_out):
+    other = tmp_path / "other.txt"
+    other.write_bytes(data)
+    texts = [str(book), "--held-out", str(other)] if held_out else [str(other)]
+    assert main(["pretrain", *texts, "--out", str(tmp_path / "out"), *QUICK]) == 1
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert f"{other}: " in error
+    assert why in error
+    assert error.endswith(".")
+    assert not (tmp_path / "out" / "model").exists()
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "utf-16"])
+def test_a_text_in_another_encoding_is_learned_from_as_it_was_meant_and_that_is_said(tmp_path, capsys, encoding):
+    text = "\n".join(f"{line} It’s a naïve café." for line in TEN)
+    for name, data in (("plain", text.encode()), ("other", text.encode(encoding))):
+        (tmp_path / f"{name}.txt").write_bytes(data)
+        trained(tmp_path / name, tmp_path / f"{name}.txt", "--steps", "1")
+        said = capsys.readouterr().out
+        assert re.search(rf"{name}\.txt: \d+ tokens, 0\.00% of them \[UNK\]\.", said)
+        assert ("read as" in said) is (name == "other")
+    rows = [next((tmp_path / name).glob("tokens-*")).read_bytes() for name in ("plain", "other")]
+    assert rows[0] == rows[1]
+
+
 def test_a_mistake_in_the_command_can_be_mended_and_the_command_given_again(book, tmp_path, capsys):
     out = tmp_path / "run"
     assert run(book, tmp_path / "before") == 0
@@ -273,7 +310,7 @@ def test_whole_words_can_be_asked_for(book, tmp_path):
 def test_a_text_that_is_read_more_than_once_is_cut_once(book, tmp_path, monkeypatch):
     other, cut = tmp_path / "other.txt", []
     other.write_text("Unbelievable mats!\n\nIt was warm there.", encoding="utf-8")
-    monkeypatch.setattr(runs, "paragraphs", lambda source: cut.append(source) or paragraphs(source))
+    monkeypatch.setattr(runs, "paragraphs", lambda source, tell: cut.append(source) or paragraphs(source))
     sources = [str(each) for each in (book, other, book, other, other)]
     asked = orders(parser().parse_args(["pretrain", *sources, "--out", str(tmp_path / "run")]))
     row = runs.tokens(asked)

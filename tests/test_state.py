@@ -89,7 +89,7 @@ CHANGES = {
     "train_activation": ("train", {}, "button_group", "relu", "relu"),
     "train_score_scale": ("train", {}, "button_group", "sqrt_width", "sqrt_width"),
     "train_learning_rate": ("train", {}, "button_group", 0.001, "0.001"),
-    "train_steps": ("train", {}, "button_group", 1_000, "1000"),
+    "train_steps": ("train", {}, "button_group", 2_000, "2000"),
     "train_view": ("train", {}, "button_group", "map", "map"),
     "train_text": ("train", {"train_view": "heads"}, "text_input", "the car falls .", "the car falls ."),
     "compare": ("train", {}, "selectbox", "brackets", "brackets"),

@@ -52,6 +52,12 @@ def tiny(tmp_path):
     return Counting(load(str(save_tiny(tmp_path / "model"))))
 
 
+@pytest.mark.parametrize("encoding", ["cp1252", "utf-16"])
+def test_a_teachers_own_sentences_are_read_whatever_program_wrote_them(few, encoding):
+    few.write_bytes(json.dumps({"French": ["Le garçon a mangé la pomme."]}, ensure_ascii=False).encode(encoding))
+    assert [sentence.text for sentence in corpus()] == ["Le garçon a mangé la pomme."]
+
+
 ENTRY = catalogue()["scratch-untrained"]
 
 

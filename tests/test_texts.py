@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from encoder.runs import wordpiece
-from encoder.texts import Sentences, Sequences, decoded, paragraphs, token_row
+from encoder.texts import Sentences, Sequences, Spelled, paragraphs, token_row
 
 
 def test_a_file_a_folder_and_a_data_set_give_their_paragraphs(tmp_path, monkeypatch):
@@ -38,9 +38,24 @@ def test_what_is_not_there_is_said_in_a_sentence(tmp_path, monkeypatch, name):
         list(paragraphs(name))
 
 
-def test_bytes_that_are_no_text_do_not_stop_a_run(tmp_path):
+def test_what_is_not_utf8_is_told_of_each_file(tmp_path):
     (tmp_path / "a.txt").write_bytes(b"caf\xe9\nthe end\n")
-    assert list(paragraphs(str(tmp_path / "a.txt"))) == ["caf\ufffd", "the end"]
+    (tmp_path / "b.txt").write_text("café\n", encoding="utf-8")
+    told = []
+    assert list(paragraphs(str(tmp_path), told.append)) == ["café", "the end", "café"]
+    assert told == [f"{tmp_path / 'a.txt'}: read as Windows-1252 (Western European)."]
+
+
+def test_the_share_of_what_no_piece_can_spell_is_said_and_limited():
+    tokenizer = wordpiece()
+    row = token_row(["แมว and nine words more that we can spell here."], tokenizer)
+    found = Spelled.of(row, tokenizer)
+    assert (found.tokens, found.unknown) == (11, 1)
+    assert found.checked("a.txt") == "a.txt: 11 tokens, 9.09% of them [UNK]."
+    assert (found + found).tokens == 22
+    with pytest.raises(ValueError, match=r"^a\.txt: 1 tokens, 100\.00% of them \[UNK\], and 20% may be\. .*\.$"):
+        Spelled.of(token_row(["แมวนั่งบนเสื่อ"], tokenizer), tokenizer).checked("a.txt")
+    assert Spelled().share == 0
 
 
 def test_a_row_holds_every_piece_of_every_text_and_a_sep_after_each():
@@ -81,38 +96,6 @@ def test_held_out_text_stands_in_its_own_order():
     found = list(Sequences(np.arange(21, dtype=np.int32), 8, first=99).in_order(2))
     assert [len(part) for part in found] == [2, 1]
     assert np.concatenate(found)[:, 1:].ravel().tolist() == list(range(21))
-
-
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
-def test_a_file_is_read_whatever_program_wrote_it(encoding):
-    assert decoded("Straße, café.".encode(encoding)) == "Straße, café."
-
-
-RUSSIAN = "Кошка сидела на коврике, потому что она устала. " * 20
-QUOTED = "“Yes,” said the cat. It’s a café — “the” café. " * 20
-
-
-@pytest.mark.parametrize("text", [RUSSIAN, QUOTED])
-def test_utf8_with_a_byte_astray_is_no_other_encoding(text):
-    data = text.encode()
-    place = len(text[:500].encode())
-    assert decoded(data[:place] + b"\xff" + data[place:]) == f"{text[:500]}\ufffd{text[500:]}"
-
-
-@pytest.mark.parametrize("text", ["Кошка", f"{RUSSIAN}Она", f"{QUOTED}café", "Good 😀 night 😀"])
-def test_utf8_that_was_cut_inside_its_last_character_is_no_other_encoding(text):
-    assert decoded(text.encode()[:-1]) == text[:-1]
-
-
-@pytest.mark.parametrize("text", ["It was a very long way to the café. " * 50, "Größe, Straße, „Spaß“. " * 50, "naïve"])
-def test_western_languages_as_windows_writes_them_are_read_so(text):
-    assert decoded(text.encode("cp1252")) == text
-
-
-@pytest.mark.parametrize("data", [bytes(range(256)) * 20, b"\x00" * 500, "Straße".encode("utf-16-le") * 20])
-def test_a_file_that_is_no_text_is_refused_in_a_sentence(data):
-    with pytest.raises(ValueError, match=r"no text.*\.$"):
-        decoded(data)
 
 
 def test_sentences_of_one_length_share_a_batch_and_come_as_often_as_they_are():

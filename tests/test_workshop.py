@@ -294,6 +294,15 @@ def test_an_exam_on_somebodys_own_text_counts_its_hidden_pieces(tmp_path):
     assert exam.unigram == {"hidden pieces": pytest.approx(float((truth == usual).float().mean()))}
 
 
+def test_a_text_whose_signs_do_not_fit_into_the_vocabulary_is_refused_with_the_share_that_is_lost(tmp_path):
+    signs = [chr(0x4E00 + number) for number in range(6_000)]
+    (tmp_path / learn.TEXT).write_text("\n".join("".join(signs[start:] + signs[:start]) for start in range(3)), "utf-8")
+    with pytest.raises(
+        ValueError, match=r"^Your text: [\d,]+ tokens, [78]\d\.\d\d% of them \[UNK\], and 20% may be\. .*\.$"
+    ):
+        learn._own(tmp_path)
+
+
 def test_a_lesson_learns_agreement_and_one_of_its_heads_to_look_at_the_noun(tmp_path):
     write_orders(tmp_path, LessonConfig(width=32, steps=1_000), "")
     lesson = learn.Lesson(tmp_path)

@@ -4,15 +4,16 @@ from functools import partial
 
 import streamlit as st
 
+from encoder.decoding import decoded
 from encoder.lesson import OFFERED, OWN_TEXT_BYTES, LessonConfig
-from encoder.texts import decoded
 from encoder.workshop import MOST
 from pages.shared import lessons, prose, state
 from pages.shared.columns import segments
 from pages.shared.training import PROBLEM, SHOWN, about, called, named
 
 SOURCES = {"toy": "Toy language", "own": "My own text"}
-TEXT, ORIGIN, WORDS = "lesson.text", "lesson.origin", "lesson.words"  # the learner's own text, where from, how long
+# The learner's own text, where from, how long, what there is to say of it; what they pasted, though a file came after.
+TEXT, ORIGIN, WORDS, REMARK, PASTED = (f"lesson.{name}" for name in ("text", "origin", "words", "remark", "pasted"))
 
 
 def choose() -> None:
@@ -24,12 +25,14 @@ def choose() -> None:
             names = tuple(OFFERED)
             for pair in zip(names[::2], names[1::2], strict=True):
                 _choices(pair)
+            st.caption(prose.asset("explain/articles.md"))
         why_not = lessons.hindrance()
         st.button(
             "Start", type="primary", icon=":material/play_arrow:", key="lesson-start", on_click=_start,
             disabled=bool(why_not), help=why_not,
         )  # fmt: skip
         _trainings()
+    st.caption(_expected())
     if len(mine := lessons.mine()) >= MOST:
         st.caption(prose.plain(f"Your last {MOST} trainings are kept. The next one deletes “{called(mine[0])}”."))
     if state.get("learn") == "own":
@@ -62,6 +65,21 @@ def language() -> None:
 
 def _config() -> LessonConfig:
     return LessonConfig(own_text=state.get("learn") == "own", **{name: state.get(f"train_{name}") for name in OFFERED})
+
+
+def _expected() -> str:
+    """How long the training that could be started now will take."""
+    config = _config()
+    return (
+        f"{config.steps:,} steps take about {spoken(lessons.seconds(config))} on this machine, longer while it is busy."
+    )
+
+
+def spoken(seconds: float) -> str:
+    """A duration as it is said when it is not known to the second."""
+    if seconds >= 90:
+        return f"{round(seconds / 60)} minutes"
+    return f"{max(5, 5 * round(seconds / 5))} seconds"
 
 
 def _summary(config: LessonConfig) -> str:
@@ -101,14 +119,14 @@ def _trainings() -> None:
 
 
 def _own_text() -> None:
-    given = st.session_state.get(TEXT, "")
-    origin = st.session_state.get(ORIGIN, "")
-    label = f"{st.session_state[WORDS]:,} words to learn from, {origin}" if given else "Your text: a few pages at least"
+    session = st.session_state
+    given, origin = session.get(TEXT, ""), session.get(ORIGIN, "")
+    label = f"{session[WORDS]:,} words to learn from, {origin}" if given else "Your text: a few pages at least"
     with st.expander(prose.plain(label), expanded=not lessons.mine()):
         paste, file = st.columns([2, 1])
         with paste:
             st.text_area(
-                "Paste it here", given if origin == "pasted" else "", key="lesson-paste", height=110,
+                "Paste it here", session.get(PASTED, ""), key="lesson-paste", height=110,
                 max_chars=OWN_TEXT_BYTES, on_change=_pasted, placeholder="It stays on this machine.",
             )  # fmt: skip
         with file:
@@ -116,26 +134,23 @@ def _own_text() -> None:
                 "Or bring a .txt file", type=["txt"], max_upload_size=OWN_TEXT_BYTES // 1_000_000, key="lesson-txt",
                 on_change=_read_file,
             )  # fmt: skip
+    if given and session[REMARK]:
+        st.caption(prose.plain(f"Your text, {origin}: {session[REMARK]}."))
 
 
 def _pasted() -> None:
-    text = st.session_state["lesson-paste"]
+    text = st.session_state[PASTED] = st.session_state["lesson-paste"]
     if _fits(len(text.encode())):
-        _keep(text, "pasted")
+        _keep(text.encode(), "pasted")
 
 
 def _read_file() -> None:
     file = st.session_state.get("lesson-txt")
-    if file is None:
-        if st.session_state.get(ORIGIN) != "pasted":
-            st.session_state[TEXT] = ""
-        return
-    if not _fits(file.size):
-        return
-    try:
-        _keep(decoded(file.getvalue()), f"from {file.name[:40]}")
-    except ValueError as error:
-        st.session_state[PROBLEM] = str(error)
+    if file is not None:
+        if _fits(file.size):
+            _keep(file.getvalue(), f"from {file.name[:40]}")
+    elif st.session_state.get(ORIGIN) != "pasted":  # it was taken away again
+        _keep(st.session_state.get(PASTED, "").encode(), "pasted")
 
 
 def _fits(size: int) -> bool:
@@ -145,9 +160,16 @@ def _fits(size: int) -> bool:
     return size <= OWN_TEXT_BYTES
 
 
-def _keep(text: str, origin: str) -> None:
-    """Take a text to learn from; its words are counted once, not with every turn."""
-    st.session_state[TEXT], st.session_state[ORIGIN], st.session_state[WORDS] = text, origin, len(text.split())
+def _keep(data: bytes, origin: str) -> None:
+    """Take a text to learn from; its words are counted once, not with every turn. What is no text is said."""
+    session = st.session_state
+    try:
+        text, encoding = decoded(data)
+    except ValueError as error:
+        session[PROBLEM] = str(error)
+        return
+    session[TEXT], session[ORIGIN], session[WORDS] = text, origin, len(text.split())
+    session[REMARK] = encoding.remark
 
 
 def _start() -> None:

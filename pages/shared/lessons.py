@@ -5,8 +5,10 @@ import re
 import shutil
 import tempfile
 from atexit import register
+from dataclasses import replace
 from itertools import chain, count
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import streamlit as st
@@ -18,6 +20,7 @@ from encoder.lesson import LessonConfig
 from encoder.workshop import Run, Workshop
 
 COOKIE = "encoder-lens-learner"
+WHATEVER: dict[str, Any] = {"steps": 1, "learning_rate": 1.0, "seed": 0}  # a step takes as long with any other of these
 DAY = 86_400  # seconds that a browser keeps it, counted from when it loaded the page: longer than any lesson in class
 
 
@@ -42,6 +45,16 @@ def hindrance() -> str | None:
 def start(config: LessonConfig, text: str) -> Run:
     """Raises ValueError where one is under way."""
     return workshop().start(_owner(), config, text)
+
+
+def seconds(config: LessonConfig) -> float:
+    """How long a training will take: as the last one of such an encoder here says, or a few steps of it."""
+    from encoder import pace  # torch takes a second to import
+
+    for run in reversed(workshop().done()):
+        if replace(run.config, **WHATEVER) == replace(config, **WHATEVER):
+            return pace.seconds(config, pace.of_a_step(run.config, run.worked))
+    return pace.seconds(config)
 
 
 def bring(name: str, data: bytes) -> str:
