@@ -4,12 +4,20 @@ import streamlit as st
 
 from encoder.figures import training as figures
 from encoder.workshop import Run
-from pages.shared import choosing, lessons, prose, state, training
+from pages.shared import choosing, lessons, prose, state, trained, training
 from pages.shared.columns import draw, segments
 
 VIEWS = {"curves": "Curves", "weights": "What heads look at", "heads": "Heads through time", "map": "Map through time"}
 LIVE = ("curves", "weights")  # are drawn anew while a training goes on
 LEVELS = {"first": "The embedding", "last": "After the last layer"}
+HEADS = (
+    "Layer 1 is at the bottom; head 2-1 is head 1 of layer 2. A row is a token that reads: the stronger the colour, "
+    "the more of its attention goes to a token. Move the slider, or press ▶, to see the heads after other steps."
+)
+MAP = (
+    "A dot is a token; dots that are close have similar hidden states. The axes are the two directions in which the "
+    "tokens of all snapshots differ most (PCA), each with its share of the variance. Move the slider, or press ▶."
+)
 TURN = 1.0  # seconds between two looks at a training under way
 
 
@@ -23,7 +31,7 @@ def curves(run: Run) -> None:
         st.caption(training.guessing(run))
     with right:
         what, share, found = training.compared(run)
-        draw(figures.compare(found, what, share), f"{what} of all trainings", "lesson-compare")
+        draw(figures.compare(found, share), f"{what} of all trainings", "lesson-compare")
 
 
 def weights(run: Run) -> None:
@@ -45,6 +53,7 @@ def heads(run: Run) -> None:
     most = figures.most_tokens(run.config.layers * run.config.heads)
     if seen := training.again(run, training.sentence(run), most):
         draw(figures.heads_again(*seen.attention), "all heads at every snapshot", "lesson-heads")
+        st.caption(HEADS)
 
 
 def places(run: Run) -> None:
@@ -54,6 +63,7 @@ def places(run: Run) -> None:
         text = training.sentence(run)
     if seen := training.again(run, text, figures.MOST_TOKENS):
         draw(figures.map_again(*seen.hidden(state.get("level_of"))), "the tokens at every snapshot", "lesson-map")
+        st.caption(MAP)
 
 
 def picture(run: Run) -> None:
@@ -83,7 +93,8 @@ else:
     with st.container(key="lesson-switch", horizontal=True, horizontal_alignment="distribute"):
         if going or run.marks:
             segments("train_view", "Picture", VIEWS)
-        training.use(run)
+        trained.use(run)
+    trained.fitting(run)
     if going:
         follow(run)
     else:
@@ -92,4 +103,4 @@ else:
         picture(run)
     with st.expander("What there is to learn", icon=":material/school:"):
         choosing.language()
-training.bring()
+trained.bring()

@@ -11,9 +11,9 @@ pytestmark = pytest.mark.browser
 
 TRAIN = "/train-live"
 SMALL = {"train_width": "16", "train_layers": "2", "train_heads": "2"}
-SHORT, LONG = {**SMALL, "train_steps": "1000"}, {**SMALL, "train_steps": "9000"}
+SHORT, LONG = {**SMALL, "train_steps": "2000"}, {**SMALL, "train_steps": "9000"}
 LEAVING = 30_000  # milliseconds: a training whose tab was closed ends within
-LEARNING = 120_000  # milliseconds that 1,000 small steps may take on a busy machine
+LEARNING = 120_000  # milliseconds that 2,000 small steps may take on a busy machine
 
 
 def start(page):
@@ -38,7 +38,7 @@ def test_from_start_to_the_slider(visitor):
     page = visitor().open(TRAIN, **SHORT)
     expect(page.get_by_role("heading", name="The toy language")).to_be_visible()
     start(page)
-    news(page, re.compile(r"Step \d+ of 1,000"))
+    news(page, re.compile(r"Step \d+ of 2,000"))
     expect(page.locator(".st-key-lesson-accuracy .scatterlayer .trace")).to_have_count(8)  # 4 structures, 4 guesses
     page.get_by_role("radio", name="Heads through time").click()
     expect(page.get_by_text("Snapshots up to step")).to_be_visible()
@@ -79,8 +79,19 @@ def test_what_was_trained_is_used_downloaded_and_brought_back(visitor, tmp_path)
     page.get_by_text("Bring a model that was downloaded here").click()
     page.locator(".st-key-lesson-file input[type=file]").set_input_files(file)
     expect(page.get_by_text("is in the lists of models")).to_be_visible()
+    mine = pick(page, "text").locator("textarea")
+    mine.fill("A sentence of my own.")
+    mine.blur()
     page.get_by_role("button", name="Use on the left").click()
-    expect(pick(page, "text").locator("textarea")).to_have_value("the dogs near the old king [MASK] .")
+    offer = page.get_by_role("button", name="Read a sentence of the toy language")
+    expect(offer).to_be_visible()
+    expect(mine).to_have_value("A sentence of my own.")
+    offer.click()
+    expect(mine).to_have_value("the dogs near the old king [MASK] .")
+    page.locator(".stMain").get_by_role("button", name="Back to “A sentence of my own.”").click()
+    expect(mine).to_have_value("A sentence of my own.")
+    offer.click()
+    expect(mine).to_have_value("the dogs near the old king [MASK] .")
     page.get_by_role("link", name="Side by side").click()
     expect(page.locator(".model.a")).to_contain_text("Training 1")
     expect(page.locator(".token", has_text="king").first).to_be_visible()
@@ -89,12 +100,12 @@ def test_what_was_trained_is_used_downloaded_and_brought_back(visitor, tmp_path)
 def test_a_training_pauses_goes_on_and_comes_to_its_end(visitor):
     page = visitor().open(TRAIN, **SHORT)
     start(page)
-    news(page, re.compile(r"Step \d+ of 1,000"))
+    news(page, re.compile(r"Step \d+ of 2,000"))
     page.get_by_role("button", name="Pause").click()
-    news(page, re.compile(r"Paused · Step \d+ of 1,000"))
+    news(page, re.compile(r"Paused · Step \d+ of 2,000"))
     expect(page.get_by_role("button", name="Start", exact=True)).to_be_enabled()
     page.get_by_role("button", name="Resume").click()
-    expect(page.get_by_text("Done · Step 1,000 of 1,000")).to_be_visible(timeout=LEARNING)
+    expect(page.get_by_text("Done · Step 2,000 of 2,000")).to_be_visible(timeout=LEARNING)
     page.get_by_role("button", name="Use on the right").click()
     page.get_by_role("link", name="Side by side").click()
     expect(page.locator(".model.b")).to_contain_text("Training 1")

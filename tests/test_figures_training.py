@@ -25,7 +25,7 @@ def test_right_answers_stand_beside_what_guessing_gets():
 
 
 def test_the_last_of_several_trainings_is_the_one_in_colour():
-    figure = figures.compare({"One <i>": ([1], [2.0]), "Two": ([1, 2], [3.0, 1.0])}, "Loss", False)
+    figure = figures.compare({"One <i>": ([1], [2.0]), "Two": ([1, 2], [3.0, 1.0])}, False)
     assert [line.name for line in figure.data] == ["One &lt;i&gt;", "Two"]
     assert [line.line.color == figures.LEFT for line in figure.data] == [False, True]
     assert list(figure.data[1].y) == [3.0, 1.0]
@@ -43,13 +43,18 @@ def test_the_head_that_was_chosen_or_is_the_best_so_far_has_a_colour_and_lies_on
     assert figure.data[1].name == f"head {shown}"
 
 
-def test_every_frame_holds_all_heads_of_its_snapshot():
+def test_every_frame_holds_all_heads_of_its_snapshot_with_layer_1_at_the_bottom():
     figure = figures.heads_again(ATTENTION, STEPS, TOKENS)
     assert [frame.name for frame in figure.frames] == ["0", "3", "40"]
     for moment, frame in zip(ATTENTION, figure.frames, strict=True):
         shown = np.stack([numbers(each.z) for each in frame.data])
-        np.testing.assert_array_equal(shown.reshape(moment.shape), moment)
-    np.testing.assert_array_equal(numbers(figure.data[4].z), ATTENTION[-1, 1, 1])  # at first the last one is seen
+        np.testing.assert_array_equal(shown.reshape(moment.shape), moment[::-1])  # the first row is the last layer
+    np.testing.assert_array_equal(numbers(figure.data[4].z), ATTENTION[-1, 0, 1])  # at first the last one is seen
+    heights = {axis.title.text: axis.domain for axis in figure.select_yaxes() if axis.title.text}
+    assert list(heights) == ["<b>layer 2</b><br>from (query)", "<b>layer 1</b><br>from (query)"]
+    assert heights["<b>layer 1</b><br>from (query)"][1] < heights["<b>layer 2</b><br>from (query)"][0]
+    titles = [note.text for note in figure.layout.annotations]
+    assert titles == ["2-1", "2-2", "2-3", "1-1", "1-2", "1-3"] or titles[0] == "head 2-1"
     slider = figure.layout.sliders[0]
     assert slider.active == 2
     assert [step.args[0][0] for step in slider.steps] == ["0", "3", "40"]
@@ -66,6 +71,23 @@ def test_the_map_has_the_same_axes_at_every_snapshot():
     np.testing.assert_allclose(np.linalg.norm(places.reshape(-1, 2), axis=0), lengths, rtol=1e-4)
     low, high = figure.layout.xaxis.range
     assert low < places[..., 0].min() < places[..., 0].max() < high
+    edge = min(places[..., 0].min() - low, high - places[..., 0].max()) / (high - low)
+    assert edge * 200 > 30  # pixels of a phone's map for the name of the outermost token
+    assert not figure.data[0].cliponaxis  # a longer one goes on beyond the axis
+
+
+def test_both_axes_of_every_picture_have_a_title():
+    line = {"Agreement": ([0, 10], [0.4, 0.9])}
+    states = list(np.random.default_rng(1).normal(size=(3, 5, 6)).astype(np.float32))
+    pictures = {
+        "accuracy": figures.accuracy(line, {"Agreement": 0.5}, {"Agreement": 0.6}),
+        "loss": figures.compare(line, False), "compare": figures.compare(line, True),
+        "weights": figures.head_weights([0, 10], {"1-1": [0.1, 0.2]}, None, None),
+        "heads": figures.heads_again(ATTENTION, STEPS, TOKENS), "map": figures.map_again(states, STEPS, TOKENS),
+    }  # fmt: skip
+    for name, picture in pictures.items():
+        for axes in (picture.select_xaxes(), picture.select_yaxes()):
+            assert any(axis.title.text for axis in axes), name
 
 
 def test_every_row_of_a_short_sentence_has_its_name():

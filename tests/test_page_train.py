@@ -3,6 +3,7 @@
 import json
 import re
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,14 +11,15 @@ import pytest
 import torch
 from safetensors.torch import load, save
 
-from encoder import checkpoints
+from encoder import checkpoints, pace
 from encoder.lesson import LessonConfig, best_head, by_head
 from encoder.workshop import Run
 from pages.shared import choosing, lessons, prose, training
+from pages.shared import trained as keeping
 from tests.app import APP, OWNER, PAGES, charts, fine, go, html, open_page, said, trained, until
 
 VIEWS = ("curves", "weights", "heads", "map")
-SMALL = {"train_steps": "1000", "train_width": "16", "train_layers": "1", "train_heads": "2"}
+SMALL = {"train_steps": "2000", "train_width": "16", "train_layers": "1", "train_heads": "2"}
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +69,7 @@ def test_a_training_runs_from_the_button_to_a_model_that_every_page_can_show():
     press(app, "Start")
     assert fine(app)
     run = lessons.workshop().of(OWNER)[-1]
-    assert (run.config.width, run.config.layers, run.config.heads, run.config.steps) == (16, 1, 2, 1_000)
+    assert (run.config.width, run.config.layers, run.config.heads, run.config.steps) == (16, 1, 2, 2_000)
     until(lambda: run.step > 5)
     app.run()
     assert fine(app)
@@ -75,8 +77,10 @@ def test_a_training_runs_from_the_button_to_a_model_that_every_page_can_show():
     press(app, "Stop")
     until(lambda: run.over)
     app.run()
+    text = app.text_area(key="pick.text").value
     press(app, "Use on the left")
     assert [toast.value for toast in app.toast] == ["Training 1 is the left model on every page now."]
+    assert app.text_area(key="pick.text").value == text
     assert app.query_params["a"] == run.name
     for page in PAGES:
         assert fine(go(app, page))
@@ -300,6 +304,88 @@ def test_what_there_is_to_learn_can_still_be_read_beside_a_training(lesson):
     assert [title.value for title in about.subheader] == ["The toy language"]
 
 
+def test_a_training_that_cannot_read_the_learners_sentence_offers_one_that_it_can_and_a_way_back(lesson):
+    mine = "My own dog is happy."
+    app = open_page("train", text=mine, pair="And the king?")
+    press(app, "Use on the right")
+    assert app.text_area(key="pick.text").value == mine
+    assert "This training knows 3 of the 6 words and signs in your text: the others are [UNK]." in said(app)
+    press(app, "Read a sentence of the toy language")
+    assert fine(app)
+    assert app.text_area(key="pick.text").value == "the dogs near the old king [MASK] ."
+    assert "[UNK]" not in said(app.main)
+    backs = [button for button in app.button if button.label == "Back to “My own dog is happy\\.”"]
+    assert len(backs) == 2  # here and in the sidebar
+    backs[0].click().run()
+    assert app.text_area(key="pick.text").value == mine
+    assert app.text_input(key="pick.pair").value == "And the king?"
+
+
+def test_an_example_for_the_snapshots_takes_the_place_of_a_typed_one_and_a_click_brings_that_back(lesson):
+    app = open_page("train", train_view="heads", train_text="the green car falls .")
+    app.selectbox(key="lesson-example").set_value("Brackets").run()
+    assert app.text_input(key="pick.train_text").value == "( [ ] { ( ) [MASK] ) ."
+    press(app, "Back to “the green car falls \\.”")
+    assert app.text_input(key="pick.train_text").value == "the green car falls ."
+
+
+def test_how_long_a_training_will_take_is_said_before_it_starts(monkeypatch):
+    monkeypatch.setattr(pace, "_measured", lambda config: 0.01 * config.layers)
+    app = open_page("train")
+    extra = (pace.EXAMS + pace.SNAPSHOTS) * pace.AN_EXAM
+    for layers, steps in ((2, 4_500), (1, 4_500), (1, 9_000), (1, 2_000)):
+        app.button_group(key="pick.train_layers").set_value(layers).run()
+        app.button_group(key="pick.train_steps").set_value(steps).run()
+        duration = choosing.spoken(pace.START + 0.01 * layers * (steps + extra))
+        assert f"{steps:,} steps take about {duration} on this machine, longer while it is busy." in said(app)
+
+
+def test_an_earlier_training_says_how_long_the_next_one_of_such_an_encoder_takes(lesson, monkeypatch):
+    monkeypatch.setattr(lesson, "seconds", 60.0)
+    step = pace.of_a_step(lesson.config, 60.0)
+    longer = replace(lesson.config, steps=lesson.config.steps + 1_000, learning_rate=0.01)
+    assert lessons.seconds(lesson.config) == pytest.approx(60)
+    assert lessons.seconds(longer) == pytest.approx(60 + 1_000 * step)
+    assert pace.seconds(longer) > 0  # measured
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(1, "5 seconds"), (33, "35 seconds"), (87, "85 seconds"), (95, "2 minutes"), (950, "16 minutes")],
+)
+def test_a_duration_that_is_not_known_to_the_second_is_said_in_round_numbers(seconds, words):
+    assert choosing.spoken(seconds) == words
+
+
+def test_the_text_of_a_file_is_read_as_it_was_meant_and_a_file_that_is_no_text_changes_nothing():
+    app = open_page("train", learn="own")
+    text = "Le garçon a mangé la pomme, près de la forêt.\n" * 50
+    upload(app, "lesson-txt", "livre.txt", text.encode("cp1252"))
+    assert app.session_state[choosing.TEXT] == text
+    assert prose.plain("Your text, from livre.txt: read as Windows-1252 (Western European).") in said(app)
+    upload(app, "lesson-txt", "letter.txt", b"PK\x03\x04" + bytes(500))
+    assert fine(app)
+    why = "This is a Word, OpenDocument, EPUB or ZIP file, not plain text. Save it as plain text in UTF-8 (.txt) first."
+    assert [each.value for each in app.warning] == [prose.plain(why)]
+    assert app.session_state[choosing.TEXT] == text
+
+
+def test_a_pasted_text_comes_back_when_the_file_that_came_after_it_is_taken_away():
+    app = open_page("train", learn="own")
+    app.text_area(key="lesson-paste").set_value("The cat sat on the mat.").run()
+    upload(app, "lesson-txt", "dogs.txt", b"A dog barked.")
+    assert any("3 words to learn from, from dogs" in expander.label for expander in app.expander)
+    next(each for each in app.file_uploader if each.key == "lesson-txt").set_value([]).run()
+    assert app.text_area(key="lesson-paste").value == "The cat sat on the mat."
+    assert any("6 words to learn from, pasted" in expander.label for expander in app.expander)
+
+
+def test_what_of_a_learners_own_text_is_unknown_is_said(lesson, monkeypatch):
+    changing(lesson, monkeypatch, config=lambda run: replace(LessonConfig(), own_text=True))
+    monkeypatch.setattr(lesson, "unknown", 0.034)
+    assert "3\\.4% of your text is \\[UNK\\]" in said(open_page("train"))
+
+
 def test_who_starts_another_training_is_told_that_the_oldest_goes(lesson, monkeypatch):
     monkeypatch.setattr(choosing, "MOST", 1)
     deletes = f"deletes “{training.called(lesson)}”."
@@ -335,7 +421,7 @@ def test_a_learners_own_text_is_kept_while_other_pages_are_looked_at_and_learned
     monkeypatch.setattr(lessons, "mine", lambda: [run])
     app = open_page("train", learn="own", compare="agreement")
     assert app.selectbox(key="pick.compare").options == ["Loss", "Right answers"]
-    assert charts(app)["lesson-compare"]["layout"]["yaxis"]["title"]["text"] == "Loss"
+    assert charts(app)["lesson-compare"]["layout"]["yaxis"]["title"]["text"] == "loss (nats per hidden token)"
     assert "range" not in charts(app)["lesson-compare"]["layout"]["yaxis"]
 
 
@@ -405,7 +491,7 @@ def test_a_file_without_a_name_gets_one(lesson):
 
 
 def test_files_and_texts_beyond_the_limits_are_refused_whatever_the_browser_lets_through(lesson, monkeypatch):
-    monkeypatch.setattr(training, "LARGEST_FILE", 1)
+    monkeypatch.setattr(keeping, "LARGEST_FILE", 1)
     monkeypatch.setattr(choosing, "OWN_TEXT_BYTES", 1_000_000)
     app = open_page("train", learn="own")
     upload(app, "lesson-file", "large.safetensors", bytes(2**20 + 1))
@@ -425,7 +511,7 @@ def test_files_and_texts_beyond_the_limits_are_refused_whatever_the_browser_lets
 
 def test_the_server_takes_no_larger_files_than_the_page():
     config = tomllib.loads((APP.parent / ".streamlit/config.toml").read_text(encoding="utf-8"))
-    assert config["server"]["maxUploadSize"] == training.LARGEST_FILE
+    assert config["server"]["maxUploadSize"] == keeping.LARGEST_FILE
 
 
 def test_a_browser_remembers_its_learner_for_a_day():

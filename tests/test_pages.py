@@ -622,10 +622,47 @@ def test_every_example_gives_a_picture_and_a_reason():
         assert len(charts(app)) == 3 + ("[MASK]" in example["text"])  # and what one of the models guesses
 
 
+def test_wherever_milliseconds_are_shown_it_is_said_what_took_them():
+    app = open_page("side_by_side", text=TEXT)
+    for side in "ab":
+        body = _html_of(app, side)
+        assert re.search(r"· read in \d+\.\d ms<", body)
+        assert re.search(r"<b>\d+\.\d</b><span>ms for one reading on this machine’s CPU</span>", body)
+
+
+def test_an_example_takes_the_place_of_a_typed_text_and_a_click_brings_that_back():
+    app = open_page("layers", text="A sentence of my own.", pair="And a second one.")
+    examples_box = app.selectbox(key="example")
+    for title in ("Two banks", "Not bad"):
+        examples_box.set_value(title).run()
+    back = [button for button in app.sidebar.button if button.label == "Back to “A sentence of my own\\.”"]
+    assert len(back) == 1
+    back[0].click().run()
+    assert fine(app)
+    assert app.text_area(key="pick.text").value == "A sentence of my own."
+    assert app.text_input(key="pick.pair").value == "And a second one."
+    assert not [button for button in app.sidebar.button if button.label.startswith("Back to")]
+    examples_box.set_value("Two banks").run()
+    ask(app, "Two banks, and more of my own.")  # an example that was changed is the learner's too
+    examples_box.set_value("Not bad").run()
+    labels = [button.label for button in app.sidebar.button if button.label.startswith("Back to")]
+    assert labels == ["Back to “Two banks, and more of m …”", "Back to “A sentence of my own\\.”"]
+
+
+@pytest.mark.parametrize("name", ["first-article", "second-article"])
+def test_whoever_chooses_an_articles_encoder_can_read_which_article_that_is_and_what_is_ours(name):
+    app = open_page("layers", a=name)
+    help = app.selectbox(key="pick.a").help
+    assert "article** builds a" in help
+    assert "Transformer encoder from scratch" in help
+    assert "our choice" in help
+
+
 def test_the_sidebar_says_how_long_each_model_took_and_where():
     app = open_page("layers", text=TEXT)
     for name in ("Left", "Right"):
-        assert re.search(rf"^{name}: \d+\.\d ms on the CPU$", said(app.sidebar), re.MULTILINE)
+        took = rf"^{name}: one reading of the text took \d+\.\d ms on this machine’s CPU\.$"
+        assert re.search(took, said(app.sidebar), re.MULTILINE)
 
 
 def _html_of(app, side):

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from itertools import cycle
 from math import isqrt
 
-from encoder.figures.attention import small_maps
+from encoder.figures.attention import TO, small_maps
 from encoder.figures.style import GREY, LEFT, Drawn, Figure, escape, labels, map_axes, picture, rgba, sides
 from encoder.lesson import SNAPSHOTS, best_head
 from encoder.maps import by_pca
@@ -13,6 +13,7 @@ from encoder.trace import Array
 HEIGHT = 330
 MOST_TOKENS = 40  # of a sentence that is seen again at every snapshot
 NAMED = 24  # tokens whose rows all have their names
+ROOM = 0.1  # of the map's width, more on either side: a phone has little for the names of the outermost tokens
 MOST_BYTES = 3_000_000  # of all its heads' maps in one message
 # Okabe and Ito's other colours: blue and vermilion mean left and right.
 COLOURS = ("#009E73", "#CC79A7", "#E69F00", "#56B4E9", GREY)
@@ -33,8 +34,8 @@ def accuracy(curves: Mapping[str, Points], chance: Mapping[str, float], unigram:
     return _curves(traces, {"title": {"text": "right answers"}, "tickformat": ".0%", "range": [0, 1.03]})
 
 
-def compare(curves: Mapping[str, Points], what: str, share: bool) -> Figure:
-    """One figure of several trainings, by name; the last one in colour."""
+def compare(curves: Mapping[str, Points], share: bool) -> Figure:
+    """The losses of several trainings, by name, or their shares of right answers; the last one in colour."""
     traces = []
     for number, (name, (steps, values)) in enumerate(curves.items()):
         last = number == len(curves) - 1
@@ -44,7 +45,8 @@ def compare(curves: Mapping[str, Points], what: str, share: bool) -> Figure:
         dash = ("solid", "dash", "dot", "dashdot")[(len(curves) - 1 - number) % 4]
         traces.append(_line(steps, values, escape(name), colour, hover, width=2.5 if last else 1.5, dash=dash))
     axis = {"tickformat": ".0%", "range": [0, 1.03]} if share else {"rangemode": "tozero"}
-    return _curves(traces, {"title": {"text": what}, **axis})
+    title = "right answers" if share else "loss (nats per hidden token)"
+    return _curves(traces, {"title": {"text": title}, **axis})
 
 
 def head_weights(
@@ -65,7 +67,8 @@ def head_weights(
         hover = "right answers<br>step %{x:,}: %{y:.0%}<extra></extra>"
         traces.append(_line(*right, "right answers", COLOURS[0], hover, 1.5, "dash"))
     return _curves(
-        traces, {"title": {"text": "weight, and share of right answers" if right else "weight"}, "range": [0, 1.03]}
+        traces,
+        {"title": {"text": "attention weight; right answers" if right else "attention weight"}, "range": [0, 1.03]},
     )
 
 
@@ -75,22 +78,35 @@ def most_tokens(heads: int) -> int:
 
 
 def heads_again(attention: Array, steps: Sequence[int], tokens: Sequence[str]) -> Figure:
-    """All heads of all layers at every snapshot, [moment, layer, head, query, key]; a row a layer, and a slider."""
+    """All heads of all layers at every snapshot, [moment, layer, head, query, key]; one row per layer, and a slider.
+
+    Layer 1 is at the bottom.
+    """
     moments, layers, heads, count, _ = attention.shape
-    titles = [f"{layer + 1}-{head + 1}" for layer in range(layers) for head in range(heads)]
+    titles = [f"{layer}-{head + 1}" for layer in range(layers, 0, -1) for head in range(heads)]
     names = [f"head {title}" for title in titles]
-    flat = attention.reshape(moments, layers * heads, count, count)
+    flat = attention[:, ::-1].reshape(moments, layers * heads, count, count)
     every_row = 1 if count <= NAMED else None
     figure = small_maps(flat[-1], names, titles if heads > 4 else names, tokens, LEFT, heads, every_row)
     frames = [[{"type": "heatmap", "z": one} for one in moment] for moment in flat]
-    return _through_time(figure, frames, steps, height=166 + layers * (34 + 13 * min(max(count, 6), NAMED)))
+    titled = {_axis("y", row * heads): f"<b>layer {layers - row}</b><br>from (query)" for row in range(layers)}
+    titled[_axis("x", layers * heads - heads // 2 - 1)] = TO  # once, below the middle of the lowest row
+    figure.update_layout({name: {"title": {"text": title}} for name, title in titled.items()})
+    return _through_time(figure, frames, steps, height=186 + layers * (34 + 13 * min(max(count, 6), NAMED)))
+
+
+def _axis(kind: str, number: int) -> str:
+    """The name of a map's axis in Plotly's layout."""
+    return f"{kind}axis{number + 1}" if number else f"{kind}axis"
 
 
 def map_again(states: Sequence[Array], steps: Sequence[int], tokens: Sequence[str]) -> Figure:
     """Where the tokens lie at every snapshot, each [token, model], on axes that all snapshots share, and a slider."""
     places, names = by_pca(states, 2), labels(tokens)
     x, y = map_axes(places.at, places.axes)
-    dots = {"type": "scatter", "mode": "markers+text", "text": names,
+    low, high = x["range"]
+    x["range"] = [low - ROOM * (high - low), high + ROOM * (high - low)]
+    dots = {"type": "scatter", "mode": "markers+text", "text": names, "cliponaxis": False,
             "hoverinfo": "text", "marker": {"size": 8, "color": LEFT}}  # fmt: skip
     frames = [[{**dots, "x": each[:, 0], "y": each[:, 1], "textposition": sides(each, (x, y))}] for each in places.at]
     return _through_time(picture(frames[-1], 460, xaxis=x, yaxis=y), frames, steps, height=520)
@@ -127,5 +143,5 @@ def _line(
 
 def _curves(traces: Sequence[Drawn], axis: Drawn) -> Figure:
     legend = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0}
-    steps = {"title": {"text": "step"}, "rangemode": "tozero", "tickformat": ",d"}
+    steps = {"title": {"text": "steps done"}, "rangemode": "tozero", "tickformat": ",d"}
     return picture(traces, HEIGHT, showlegend=True, legend=legend, xaxis=steps, yaxis=axis)

@@ -25,8 +25,7 @@ def card(trace: Trace) -> None:
         "vocabulary": f"{model.vocabulary:,}",
         "neurons a layer": f"{model.ffn_width:,}",
         "tokens read": f"{len(trace.tokens)}",
-        "milliseconds": f"{trace.seconds * 1000:.1f}",
-        "ran on": trace.device.upper(),
+        f"ms for one reading on this machine’s {trace.device.upper()}": f"{trace.seconds * 1000:.1f}",
     }
     cells = "".join(f"<div><b>{escape(value)}</b><span>{name}</span></div>" for name, value in facts.items())
     st.html(f'<div class="card">{cells}</div>')

@@ -259,7 +259,7 @@ def _facts(read: Trace) -> str:
     card = read.model
     many = {"layer": card.layers, "head": card.heads}
     sizes = " · ".join(f"{count} {word}{'s' * (count != 1)}" for word, count in many.items())
-    return f"{sizes} · width {card.width} · {read.seconds * 1000:.1f} ms"
+    return f"{sizes} · width {card.width} · read in {read.seconds * 1000:.1f} ms"
 
 
 def _remarks(side: Side, read: Trace, room: int) -> Iterator[str]:

@@ -6,7 +6,7 @@ from functools import cache
 import streamlit as st
 
 from encoder.catalogue import Entry
-from pages.shared import lessons, prose, state, traces
+from pages.shared import lessons, prose, state, traces, typed
 from pages.shared.state import Side
 
 NAMES: dict[Side, str] = {"a": "Left", "b": "Right"}
@@ -57,7 +57,8 @@ def devices() -> None:
             st.caption("This machine has no GPU that PyTorch can use: both models run on the CPU.")
         for side in NAMES:
             if trace := traces.ready(side):
-                st.caption(f"{NAMES[side]}: {trace.seconds * 1000:.1f} ms on the {trace.device.upper()}")
+                took = f"{trace.seconds * 1000:.1f} ms on this machine’s {trace.device.upper()}"
+                st.caption(f"{NAMES[side]}: one reading of the text took {took}.")
 
 
 @cache
@@ -75,13 +76,13 @@ def _examples() -> None:
     st.selectbox("Example", titles, index, key="example", placeholder="Pick a sentence", on_change=_pick_example)
     if current:
         st.caption(current["why"])
+    typed.ways_back("text", "pair", key="own-text")
 
 
 def _pick_example() -> None:
     chosen = next((example for example in examples() if example["title"] == st.session_state.get("example")), None)
     if chosen and not state.is_echo("example"):
-        state.put("text", chosen["text"])
-        state.put("pair", chosen["pair"])
+        typed.offer(text=chosen["text"], pair=chosen["pair"])
 
 
 def _is_asked(example: dict[str, str]) -> bool:

@@ -1,4 +1,4 @@
-"""The Train page's lower part: a training under way, what it has come to, and what can be done with it."""
+"""The Train page's lower part: a training under way, and what it has come to."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -6,15 +6,13 @@ from functools import cache
 from typing import Any
 
 import streamlit as st
-from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from encoder.errors import ModelError
 from encoder.lesson import COMPARED, NEIGHBOURS, best_head, by_head, milestone
 from encoder.replay import Replay
 from encoder.workshop import AT_WORK, OVER, Run, State
-from pages.shared import lessons, prose, state, traces
+from pages.shared import lessons, prose, state, traces, typed
 
-LARGEST_FILE = 100  # MB of a model that is brought
 SHOWN, PROBLEM = "lesson.shown", "lesson.problem"  # the training that is looked at; why something could not be done
 
 
@@ -48,32 +46,6 @@ def progress(run: Run) -> None:
             _buttons(run, now)
         with bar:
             st.progress(min(1.0, run.step / run.config.steps), _news(run, now))
-
-
-def use(run: Run) -> None:
-    """What can be done with a trained model."""
-    folder = run.model
-    if folder is None:
-        return
-    with st.container(horizontal=True, width="content", key="lesson-use"):
-        for side, label in (("a", "Use on the left"), ("b", "Use on the right")):
-            st.button(label, key=f"use-{side}", on_click=_use, args=(side, run))
-        st.download_button(
-            "Download", data=lambda: _packed(run), file_name=f"training-{run.number}.safetensors",
-            mime="application/octet-stream", icon=":material/download:", on_click="ignore", key="lesson-download",
-        )  # fmt: skip
-
-
-def bring() -> None:
-    """A model that was downloaded here before comes back."""
-    with st.expander("Bring a model that was downloaded here", icon=":material/upload:"):
-        st.file_uploader(
-            "A .safetensors file", type=["safetensors"], max_upload_size=LARGEST_FILE, key="lesson-file",
-            on_change=_bring, label_visibility="collapsed",
-        )  # fmt: skip
-        if said := st.session_state.get("lesson.brought"):
-            good, sentence = said
-            (st.success if good else st.warning)(prose.plain(sentence))
 
 
 def accuracies(run: Run) -> dict[str, tuple[Sequence[float], Sequence[float]]]:
@@ -112,10 +84,12 @@ def compared(run: Run) -> tuple[str, bool, dict[str, tuple[Sequence[float], Sequ
     names |= {name: f"Right answers: {name_of(name)}" for name in COMPARED if name in learned}
     wish: str = state.get("compare")
     what = wish if wish in names else "loss"
-    state.mirror(
-        st.selectbox, "compare", "All your trainings", what, options=list(names), format_func=names.__getitem__,
-        label_visibility="collapsed", width=280,
-    )  # fmt: skip
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown("**All your trainings**", width="content")
+        state.mirror(
+            st.selectbox, "compare", "All your trainings", what, options=list(names), format_func=names.__getitem__,
+            label_visibility="collapsed", width=230,
+        )  # fmt: skip
     return (
         names[what],
         what != "loss",
@@ -188,6 +162,7 @@ def sentence(run: Run) -> str:
                 "Example", list(samples), index=None, key="lesson-example", placeholder="Example", on_change=_pick,
                 args=(samples,), width=160, label_visibility="collapsed",
             )  # fmt: skip
+        typed.ways_back("train_text", key="own-train-text")
     return traces.text("train_text").strip() or usual
 
 
@@ -252,8 +227,10 @@ def _news(run: Run, now: State) -> str:
     how = {"running": "", "paused": "Paused · ", "stopped": "Stopped · ", "done": "Done · "}[now]
     loss = f" · loss {run.losses[-1][1]:.2f}" if run.losses else ""
     weights = f" · {run.parameters:,} weights" if run.parameters else ""  # none yet where it left the queue
+    spelled = f" · {run.unknown:.1%} of your text is [UNK]" if run.config.own_text and run.parameters else ""
     why = f" · {run.why}" if run.why else ""
-    return prose.plain(f"{how}Step {run.step:,} of {run.config.steps:,}{loss} · {run.worked:.0f} s{weights}{why}")
+    done = f"{how}Step {run.step:,} of {run.config.steps:,}{loss} · {run.worked:.0f} s"
+    return prose.plain(f"{done}{weights}{spelled}{why}")
 
 
 def _resume(run: Run) -> None:
@@ -263,41 +240,7 @@ def _resume(run: Run) -> None:
         st.session_state[PROBLEM] = str(error)
 
 
-def _use(side: state.Side, run: Run) -> None:
-    state.put(side, run.name)
-    if not run.config.own_text:  # of the text in the sidebar the toy language knows hardly a word
-        state.put("text", state.get("train_text").strip() or about()["structures"]["agreement"]["hidden"])
-    st.toast(f"Training {run.number} is the {'left' if side == 'a' else 'right'} model on every page now.")
-
-
-def _packed(run: Run) -> bytes:
-    from encoder.checkpoints import pack  # torch takes a second to import
-
-    assert run.model is not None
-    return pack(run.model)
-
-
-def _bring() -> None:
-    file = st.session_state.get("lesson-file")
-    if file is None:
-        st.session_state.pop("lesson.brought", None)
-        return
-    st.session_state["lesson.brought"] = _kept(file)
-
-
-def _kept(file: UploadedFile) -> tuple[bool, str]:
-    """Whether a model could be kept, and what there is to say about it."""
-    name = file.name.removesuffix(".safetensors")[:40].strip()
-    try:
-        if file.size > LARGEST_FILE * 2**20:  # browsers need not keep to limits
-            raise ModelError(f"a file that is brought can have {LARGEST_FILE} MB at most.")
-        label = lessons.bring(name or "Without a name", file.getvalue())
-    except ModelError as error:
-        return False, f"“{file.name[:60]}” could not be taken: {error}"
-    return True, f"“{label}” is in the lists of models in the sidebar, as one of the last three that you brought."
-
-
 def _pick(samples: dict[str, str]) -> None:
     chosen = st.session_state.get("lesson-example")
     if chosen:
-        state.put("train_text", samples[chosen])
+        typed.offer(train_text=samples[chosen])
