@@ -113,8 +113,8 @@ class Spelled:
         found = f"{text}: {self.tokens:,} tokens, {self.share:.2%} of them [UNK]"
         if self.share > MOST_UNKNOWN:
             raise ValueError(
-                f"{found}, and {MOST_UNKNOWN:.0%} may be. The vocabulary cannot spell this text: it seems to be in "
-                "another script or language."
+                f"{found}, and {MOST_UNKNOWN:.0%} may be. The vocabulary cannot spell this text, which may be in "
+                "another script or language, or have too many different signs."
             )
         return f"{found}."
 

@@ -362,10 +362,15 @@ def test_heads_are_watched_in_own_text_with_the_segments_that_it_is_learned_with
 STRANGE = "\x00\x01 \ud83d".encode("utf-8", "replace").decode()
 
 
-@pytest.mark.parametrize("text", ["Too short.", " ", STRANGE, "[MASK] " * 900, "[UNK] " * 20_000 + TEXT[:4_000]])
+@pytest.mark.parametrize("text", ["Too short.", " ", STRANGE, "[MASK] " * 900])
 def test_a_text_too_short_to_learn_from_is_said(tmp_path, text):
     with pytest.raises(ValueError, match="at least 800"):
         taught(tmp_path, text)
+
+
+def test_a_text_of_which_most_is_unknown_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"^Your text: 21,055 tokens, 94\.99% of them \[UNK\], and 20% may be\."):
+        taught(tmp_path, "[UNK] " * 20_000 + TEXT[:4_000])
 
 
 def test_a_lesson_that_cannot_begin_says_why(shop):
