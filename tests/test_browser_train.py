@@ -13,7 +13,7 @@ TRAIN = "/train-live"
 SMALL = {"train_width": "16", "train_layers": "2", "train_heads": "2"}
 SHORT, LONG = {**SMALL, "train_steps": "2000"}, {**SMALL, "train_steps": "9000"}
 LEAVING = 30_000  # milliseconds: a training whose tab was closed ends within
-LEARNING = 120_000  # milliseconds that 2,000 small steps may take on a busy machine
+LEARNING = 240_000  # milliseconds that 2,000 small steps may take on a busy machine: as many a step as ever
 
 
 def start(page):
