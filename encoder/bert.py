@@ -9,7 +9,6 @@ import copy
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -17,7 +16,16 @@ import torch
 from torch import Tensor, nn
 
 from encoder.errors import ModelError
-from encoder.model import EmbeddingStates, Encoder, EncoderConfig, LayerStates, join_heads, projected_size, split_heads
+from encoder.model import (
+    EmbeddingStates,
+    Encoder,
+    EncoderConfig,
+    LayerStates,
+    join_heads,
+    position_rows,
+    projected_size,
+    split_heads,
+)
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -35,14 +43,18 @@ FAMILIES = {
 
 @dataclass(frozen=True)
 class EmbeddingParts:
-    """The embedding of a library model, by our names; `position_of` gives each token's row in the position table."""
+    """The embedding of a library model, by our names."""
 
     token: nn.Embedding
     position: nn.Embedding
     segment: nn.Embedding | None
     norm: nn.LayerNorm
-    position_of: Callable[[Tensor], Tensor]  # ids [batch, token] → rows [batch, token]
-    first_position: int
+    padding: int | None  # the id of the token that takes no position, in the RoBERTa family
+
+    @property
+    def first_row(self) -> int:
+        """Of the position table: RoBERTa's begins with the row of its padding, at the number of its id."""
+        return self.padding or 0
 
 
 @dataclass(frozen=True)
@@ -77,7 +89,8 @@ class Parts:
     @property
     def positions(self) -> int:
         """The longest text it can read, in tokens."""
-        return self.embedding.position.num_embeddings - self.embedding.first_position
+        unused = 0 if self.embedding.padding is None else self.embedding.padding + 1
+        return self.embedding.position.num_embeddings - unused
 
 
 def load_bert(folder: Path, label: str | None = None) -> "PreTrainedModel":
@@ -136,7 +149,7 @@ def walk(parts: Parts, ids: Tensor, segment: Tensor) -> tuple[EmbeddingStates, I
     """
     boxes = parts.embedding
     token = boxes.token(ids)  # [batch, token, model]
-    position = boxes.position(boxes.position_of(ids))
+    position = boxes.position(position_rows(ids, boxes.padding) + boxes.first_row).expand_as(token)
     which = _segment_vectors(boxes, segment, token)
     # Summed in the library's own order, so that not even rounding differs.
     hidden = boxes.norm(token + which + position)
@@ -186,7 +199,7 @@ def clothe(model: "PreTrainedModel") -> Encoder:
     with torch.device("meta"):  # without drawing weights that others take the place of
         encoder = Encoder(_config_of(parts))
     _share(boxes.token, encoder.embeddings.token)
-    _give(encoder.embeddings.position, boxes.position.weight[boxes.first_position :])
+    _give(encoder.embeddings.position, boxes.position.weight[boxes.first_row :])
     if boxes.segment is not None and encoder.embeddings.segment is not None:
         # RoBERTa's one row becomes two equal ones.
         rows = encoder.embeddings.segment.num_embeddings
@@ -226,6 +239,7 @@ def _config_of(parts: Parts) -> EncoderConfig:
         heads=parts.heads,
         ffn_width=parts.layers[0].expand.out_features,
         positions=parts.positions,
+        padding=boxes.padding,
         segments=max(2, boxes.segment.num_embeddings) if boxes.segment is not None else 0,
         activation=activations[parts.activation],
         norm_eps=boxes.norm.eps,
@@ -259,25 +273,14 @@ def _family(config: dict[str, Any]) -> str:
 
 def _embedding(model: Any) -> EmbeddingParts:
     boxes = model.embeddings
-    # The RoBERTa family counts positions from its padding row on, and leaves padding itself at that row.
-    count = getattr(boxes, "create_position_ids_from_input_ids", None)
-    if count is None:
-        position_of, first = _count_from_zero, 0
-    else:
-        padding: int = boxes.padding_idx
-        position_of, first = partial(count, padding_idx=padding), padding + 1
+    counts_without_padding = hasattr(boxes, "create_position_ids_from_input_ids")  # the RoBERTa family
     return EmbeddingParts(
         token=boxes.word_embeddings,
         position=boxes.position_embeddings,
         segment=getattr(boxes, "token_type_embeddings", None),
         norm=boxes.LayerNorm,
-        position_of=position_of,
-        first_position=first,
+        padding=boxes.padding_idx if counts_without_padding else None,
     )
-
-
-def _count_from_zero(ids: Tensor) -> Tensor:
-    return torch.arange(ids.shape[-1], device=ids.device).expand_as(ids)
 
 
 def _segment_vectors(boxes: EmbeddingParts, segment: Tensor, token: Tensor) -> Tensor:

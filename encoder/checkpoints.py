@@ -187,17 +187,17 @@ def _may_be(kind: Any, value: Any) -> bool:
     """Whether a value is one of a Literal's, or of a type: a whole number is a float too, and a bool is no number."""
     if get_origin(kind) is Literal:
         return value in get_args(kind)
-    return type(value) is kind or (kind is float and type(value) is int)
+    return type(value) in (kind, *get_args(kind)) or (kind is float and type(value) is int)
 
 
 def _is_bounded(name: str, value: Any) -> bool:
     """Whether a number can be what its name says; other settings are compared elsewhere."""
-    if isinstance(value, str | bool):
+    if value is None or isinstance(value, str | bool):
         return True
     if name.endswith("dropout"):
         return bool(0 <= value < 1)
     most = LONGEST if name in ("layers", "vocabulary", "positions", "ffn_width") else LARGEST
-    return bool(0 < value <= most) or (name == "segments" and value == 0)
+    return bool(0 < value <= most) or (name in ("segments", "padding") and value == 0)
 
 
 def _config(folder: Path) -> dict[str, Any]:

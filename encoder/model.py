@@ -29,6 +29,7 @@ class EncoderConfig:
     positions: int = 512  # the longest text, in tokens
     segments: int = 2  # first and second sentence; 0 for no segment embedding
     position: Literal["learned", "sinusoidal", "none"] = "learned"
+    padding: int | None = None  # the id of a token that takes no position, as RoBERTa's <pad>; None where all take one
     embedding_norm: bool = True
     norm: Literal["post", "pre", "none"] = "post"  # after the sum as in BERT, before the block, or nowhere
     final_norm: bool = False  # one more norm on top, as pre-norm encoders have
@@ -110,23 +111,24 @@ class Embeddings(nn.Module):
 
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
+        self.padding, self.positions = config.padding, config.positions
+        rows = config.positions + (config.padding is not None)
         self.token = nn.Embedding(config.vocabulary, config.width)
-        self.position = nn.Embedding(config.positions, config.width)
+        self.position = nn.Embedding(rows, config.width)
         self.segment = nn.Embedding(config.segments, config.width) if config.segments else None
         self.norm = nn.LayerNorm(config.width, config.norm_eps) if config.embedding_norm else nn.Identity()
         self.dropout = nn.Dropout(config.dropout)
         if config.position != "learned":
-            fixed = sinusoids(config.positions, config.width)
+            fixed = sinusoids(rows, config.width)
             fixed = fixed if config.position == "sinusoidal" else torch.zeros_like(fixed)
             self.position.weight = nn.Parameter(fixed, requires_grad=False)
 
     def look_up(self, ids: Tensor, segment: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         """The three vectors of every token, each broadcastable to [batch, token, model]."""
-        tokens, positions = ids.shape[-1], self.position.num_embeddings
-        if tokens > positions:
-            raise ValueError(f"{tokens} tokens are more than this encoder's {positions} positions.")
+        if (tokens := ids.shape[-1]) > self.positions:
+            raise ValueError(f"{tokens} tokens are more than this encoder's {self.positions} positions.")
         token = self.token(ids)  # [batch, token, model]
-        position = self.position.weight[:tokens]  # [token, model]
+        position = self.position(position_rows(ids, self.padding))  # [token, model] or [batch, token, model]
         if self.segment is None:
             return token, position, token.new_zeros(1)
         if segment is None:
@@ -295,6 +297,18 @@ class Encoder(nn.Module):
         return embedding, layers
 
 
+def position_rows(ids: Tensor, padding: int | None) -> Tensor:
+    """Each token's row in the position table, for ids [batch, token]: 0, 1, 2, … as [token], the same in every text.
+
+    With the id of a padding token, as [batch, token]: padding has row 0 wherever it stands, the others count from 1
+    without it (RoBERTa's rule, from fairseq's `make_positions`).
+    """
+    if padding is None:
+        return torch.arange(ids.shape[-1], device=ids.device)
+    counted = ids != padding
+    return counted.cumsum(-1) * counted
+
+
 def split_heads(hidden: Tensor, heads: int) -> Tensor:
     """[batch, token, model] → [batch, head, token, head_dim]."""
     return hidden.unflatten(-1, (heads, -1)).transpose(-3, -2)
@@ -352,5 +366,6 @@ def sinusoids(positions: int, width: int) -> Tensor:
     """[token, model] sines at even, cosines at odd channels, wavelengths 2π to 10000·2π (Vaswani et al. 2017, §3.5)."""
     place = torch.arange(positions, dtype=torch.float64)[:, None]
     channel = torch.arange(width)[None, :]
-    angle = place / 10_000 ** (2 * (channel // 2) / width)
+    # In float64 throughout, rounded once at the end: a divisor in float32 is 2e-5 off at position 500.
+    angle = place / 10_000 ** (2 * (channel // 2).double() / width)
     return torch.where(channel % 2 == 0, angle.sin(), angle.cos()).float()

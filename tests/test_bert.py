@@ -10,6 +10,7 @@ import torch
 
 from encoder.bert import carry, clothe, load_bert, take_apart, walk
 from encoder.catalogue import minilm_folder
+from encoder.changes import Changes
 from encoder.errors import ModelError
 from encoder.models import load
 from encoder.tokens import read_tokenizer
@@ -20,7 +21,10 @@ TEXTS = {
     "one sentence": ("The cat sat on the mat.", None),
     "a pair": ("The cat sat on the mat, unbelievable!", "It was warm there."),
     "a typed mask": ("The {mask} sat by the {mask}.", "It was {mask}."),
+    "typed padding": ("The {pad} cat sat.", None),
 }
+PADS = {"roberta": 1, "xlm-roberta": 1, "camembert": 1}  # others' is 0
+SPECIAL = {"{mask}": ("[MASK]", "<mask>"), "{pad}": ("[PAD]", "<pad>")}  # as BERT and as RoBERTa spell them
 
 
 @pytest.fixture(scope="module", params=["minilm", *FAMILIES])
@@ -29,9 +33,8 @@ def pretrained(request, tmp_path_factory):
     family = request.param
     folder = minilm_folder() if family == "minilm" else save_tiny(tmp_path_factory.mktemp(family), family)
     network = load_bert(folder)
-    mask = "[MASK]" if family in ("minilm", "bert", "distilbert", "electra") else "<mask>"
     return SimpleNamespace(
-        family=family, network=network, tokenizer=read_tokenizer(folder), mask=mask, carried=carry(network),
+        family=family, network=network, tokenizer=read_tokenizer(folder), carried=carry(network),
         model=request.getfixturevalue("minilm") if family == "minilm" else load(str(folder)),
     )  # fmt: skip
 
@@ -39,9 +42,13 @@ def pretrained(request, tmp_path_factory):
 @pytest.fixture(scope="module", params=TEXTS)
 def reading(request, pretrained):
     """One text or pair as ids and segments, and everything transformers computes on it."""
-    text, pair = (part and part.replace("{mask}", pretrained.mask) for part in TEXTS[request.param])
+    text, pair = TEXTS[request.param]
+    for name, (of_bert, of_roberta) in SPECIAL.items():
+        spelt = of_bert if pretrained.family in ("minilm", "bert", "distilbert", "electra") else of_roberta
+        text, pair = (part and part.replace(name, spelt) for part in (text, pair))
     numbers, tokens = pretrained.tokenizer.encode(text, pair, 40)
-    assert request.param != "a typed mask" or tokens.text.count(pretrained.mask) == 3
+    typed = sum(part.count(name) for part in TEXTS[request.param] if part for name in SPECIAL)
+    assert sum(tokens.text.count(spelt) for spellings in SPECIAL.values() for spelt in spellings) == typed
     ids, segment = torch.tensor([numbers]), torch.tensor(tokens.segment[None])
     expected = reference(pretrained.network, pretrained.family, ids, segment)
     return SimpleNamespace(text=text, pair=pair, ids=ids, segment=segment, expected=expected)
@@ -203,6 +210,34 @@ def test_carried_weights_read_a_padded_batch_as_the_library_does():
         expected = network(ids, attention_mask=mask).last_hidden_state
         found = carry(network)(ids, mask=mask)
     assert (found - expected)[mask.bool()].abs().max() <= 1e-5
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_batch_padded_on_either_side_has_the_positions_that_the_library_gives_it(family):
+    network = tiny_network(family)
+    pad = network.config.pad_token_id
+    ids = torch.tensor([[5, 9, 12, 7, 3, 2], [8, 4, 6, pad, pad, pad], [pad, pad, 8, 4, pad, 6]])
+    found = {}
+    network.get_submodule("embeddings.position_embeddings").register_forward_hook(
+        lambda _, given, rows: found.update(rows=rows.expand(len(ids), -1, -1))
+    )
+    mask = (ids != pad).long()
+    with torch.inference_mode():
+        expected = network(ids, attention_mask=mask).last_hidden_state
+        ours = carry(network)
+        np.testing.assert_array_equal(ours.embeddings.trace(ids).position, found["rows"])
+        walked, _ = walk(take_apart(network), ids, torch.zeros_like(ids))
+        np.testing.assert_array_equal(walked.position, found["rows"])
+        assert (ours(ids, mask=mask) - expected)[mask.bool()].abs().max() <= 1e-5
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_where_nothing_is_changed_what_if_reads_as_the_model_does_typed_padding_too(tmp_path, family):
+    model = load(str(save_tiny(tmp_path, family)))
+    text = f"The {model._tokenizer.backend.id_to_token(PADS.get(family, 0))} cat sat."
+    before, after = model.trace(text), model.what_if(Changes()).trace(text)
+    for (name, one, _), (_, other, _) in zip(before.arrays(), after.arrays(), strict=True):
+        np.testing.assert_allclose(other, one, atol=1e-5, err_msg=name)
 
 
 @pytest.mark.parametrize("family", FAMILIES)

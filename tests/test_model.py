@@ -1,6 +1,7 @@
 """The encoder from scratch: equal to torch's layer, to the two articles' formulas, and to itself on both its paths."""
 
 import itertools
+import math
 import threading
 from dataclasses import replace
 
@@ -9,7 +10,17 @@ import pytest
 import torch
 from torch import nn
 
-from encoder.model import PRESETS, Attention, Encoder, EncoderConfig, Layer, attend, projected_size, sinusoids
+from encoder.model import (
+    PRESETS,
+    Attention,
+    Encoder,
+    EncoderConfig,
+    Layer,
+    attend,
+    position_rows,
+    projected_size,
+    sinusoids,
+)
 from tests.tiny import TINY, shaken, tiny_config
 
 IDS = torch.tensor([[3, 1, 4, 1, 5], [9, 2, 6, 5, 3]])
@@ -325,6 +336,41 @@ def test_sinusoids_are_those_of_the_paper():
             angle = place / 10_000 ** (2 * (channel // 2) / 6)
             assert table[place, channel] == pytest.approx(np.cos(angle) if channel % 2 else np.sin(angle), abs=1e-6)
     assert torch.isfinite(sinusoids(3, 5)).all()  # an odd width has one sine more than cosines
+
+
+@pytest.mark.parametrize("width", [64, 128, 250])
+def test_sinusoids_far_into_a_text_are_those_of_float64_rounded_once(width):
+    table = sinusoids(512, width).numpy()
+    for place in (1, 100, 508, 511):
+        for channel in range(width):
+            angle = place / 10_000.0 ** (2 * (channel // 2) / width)
+            expected = np.float32(math.cos(angle) if channel % 2 else math.sin(angle))
+            assert table[place, channel] == pytest.approx(expected, abs=1e-7), (place, channel)
+
+
+PADDED = [
+    ([5, 9, 12, 7, 3], [1, 2, 3, 4, 5]),
+    ([5, 9, 12, 1, 1], [1, 2, 3, 0, 0]),  # a batch, padded on the right
+    ([1, 1, 5, 9, 12], [0, 0, 1, 2, 3]),  # and on the left
+    ([5, 1, 9, 1, 12], [1, 0, 2, 0, 3]),  # padding that somebody typed
+]
+
+
+@pytest.mark.parametrize(("ids", "rows"), PADDED)
+def test_padding_takes_no_position_where_the_model_says_so(ids, rows):
+    encoder = shaken(Encoder(tiny_config(padding=1)))
+    table = encoder.embeddings.position.weight
+    assert len(table) == TINY.positions + 1
+    given = torch.tensor([ids])
+    assert torch.equal(encoder.embeddings.trace(given).position[0], table[rows])
+    one, other = encoder.embeddings(given), encoder.embeddings.trace(given).output
+    assert torch.equal(one, other)
+
+
+def test_a_padded_batch_has_the_positions_of_each_of_its_texts():
+    rows = position_rows(torch.tensor([ids for ids, _ in PADDED]), 1)
+    assert rows.tolist() == [rows for _, rows in PADDED]
+    assert position_rows(torch.tensor([ids for ids, _ in PADDED]), None).tolist() == [0, 1, 2, 3, 4]
 
 
 def test_sinusoidal_positions_are_not_learned():
