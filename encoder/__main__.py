@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import logging
 import sys
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -167,4 +168,5 @@ def _pretrain_options(parser: argparse.ArgumentParser) -> None:
 
 
 if __name__ == "__main__":
+    logging.getLogger("encoder.errors").setLevel(logging.ERROR)  # here the sentence itself is printed
     sys.exit(main())

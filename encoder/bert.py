@@ -6,7 +6,6 @@ threads may walk one model at once.
 """
 
 import copy
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from torch import Tensor, nn
 
-from encoder.errors import ModelError
+from encoder.errors import ModelError, explained
+from encoder.folders import check_sizes, read_config, shapes
 from encoder.model import (
     EmbeddingStates,
     Encoder,
@@ -100,20 +100,28 @@ def load_bert(folder: Path, label: str | None = None) -> "PreTrainedModel":
     Raises ModelError for a folder that is missing, broken, or of another family, under the label, or the folder's name.
     """
     label = label or folder.name
-    config = _read_config(folder, label)
+    config = read_config(folder, label)
     name = _family(config)
+    found = shapes(folder, label)
     import transformers
 
     transformers.utils.logging.set_verbosity_error()  # its report of unused heads is no learner's concern
     transformers.utils.logging.disable_progress_bar()
+    network = getattr(transformers, name)
     try:
-        model, report = getattr(transformers, name).from_pretrained(
+        settings = network.config_class.from_dict(config)
+    except Exception as error:  # the library's own, of several kinds
+        raise explained(f"The model “{label}” cannot be read: its config.json describes none.") from error
+    check_sizes(settings, found, label)
+    _check_padding(settings, network, label)
+    try:
+        model, report = network.from_pretrained(
             folder, local_files_only=True, use_safetensors=True, trust_remote_code=False, dtype=torch.float32,
             attn_implementation="eager", output_loading_info=True,
         )  # fmt: skip
     except Exception as error:  # each layer below raises its own kind; to a learner they are all one
-        reason = "its weights are missing, damaged, or do not fit"
-        raise ModelError(f"The model “{label}” cannot be read: {reason}.") from error
+        reason = "its weights are damaged, or do not fit its config.json"
+        raise explained(f"The model “{label}” cannot be read: {reason}.") from error
     # What is missing the library fills with random numbers: a trace of them would not be true, nor would a prediction.
     body = f"{model.base_model_prefix}."
     if missing := [key for key in report["missing_keys"] if key.startswith(body)]:
@@ -131,15 +139,18 @@ def prediction_head(model: "PreTrainedModel") -> Callable[[Tensor], Tensor] | No
     return getattr(kind, "cls", None) or getattr(kind, "lm_head", None)
 
 
-def take_apart(model: "PreTrainedModel") -> Parts:
-    """The named boxes of a loaded BERT-family model, with or without a head. Raises ModelError for another family."""
+def take_apart(model: "PreTrainedModel", segments: bool = True) -> Parts:
+    """The named boxes of a loaded BERT-family model, with or without a head. Raises ModelError for another family.
+
+    segments: False where its tokenizer does not tell it which sentence is which, so that all tokens are of the first.
+    """
     body: Any = model.base_model
     config = body.config.to_dict()
     if _family(config) == FAMILIES["distilbert"]:
         layers = tuple(_distilbert_layer(layer) for layer in body.transformer.layer)
-        return Parts(_embedding(body), layers, config["n_heads"], config["activation"])
+        return Parts(_embedding(body, segments), layers, config["n_heads"], config["activation"])
     layers = tuple(_bert_layer(layer) for layer in body.encoder.layer)
-    return Parts(_embedding(body), layers, config["num_attention_heads"], config["hidden_act"])
+    return Parts(_embedding(body, segments), layers, config["num_attention_heads"], config["hidden_act"])
 
 
 def walk(parts: Parts, ids: Tensor, segment: Tensor) -> tuple[EmbeddingStates, Iterator[LayerStates]]:
@@ -192,16 +203,19 @@ def carry(model: "PreTrainedModel") -> Encoder:
     return copy.deepcopy(clothe(model)).to("cpu", torch.float32)
 
 
-def clothe(model: "PreTrainedModel") -> Encoder:
-    """The same with the model's very own weights instead of copies: it takes no memory, and must not be trained."""
-    parts = take_apart(model)
+def clothe(model: "PreTrainedModel", segments: bool = True) -> Encoder:
+    """The same with the model's very own weights instead of copies: it takes no memory, and must not be trained.
+
+    segments: as in `take_apart`.
+    """
+    parts = take_apart(model, segments)
     boxes = parts.embedding
     with torch.device("meta"):  # without drawing weights that others take the place of
         encoder = Encoder(_config_of(parts))
     _share(boxes.token, encoder.embeddings.token)
     _give(encoder.embeddings.position, boxes.position.weight[boxes.first_row :])
     if boxes.segment is not None and encoder.embeddings.segment is not None:
-        # RoBERTa's one row becomes two equal ones.
+        # One row for both sentences becomes two equal ones.
         rows = encoder.embeddings.segment.num_embeddings
         _give(encoder.embeddings.segment, boxes.segment.weight.expand(rows, -1))
     _share(boxes.norm, encoder.embeddings.norm)
@@ -246,15 +260,14 @@ def _config_of(parts: Parts) -> EncoderConfig:
     )
 
 
-def _read_config(folder: Path, label: str) -> dict[str, Any]:
-    if not folder.is_dir():
-        raise ModelError(f"There is no model folder “{folder.name}”.")
-    try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        return {**config, "model_type": str(config["model_type"])}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        reason = "its config.json is missing or cannot be read"
-        raise ModelError(f"The folder “{label}” holds no model: {reason}.") from error
+def _check_padding(settings: Any, network: Any, label: str) -> None:
+    """Raises ModelError where the RoBERTa family, which counts positions from its padding's id on, has none left."""
+    padding, rows = settings.pad_token_id, settings.max_position_embeddings
+    if network.base_model_prefix == "roberta" and (padding is None or not 0 <= padding < rows - 1):
+        raise ModelError(
+            f"The model “{label}” cannot be read: its config.json says pad_token_id: {padding}, "
+            f"and its {rows:,} positions are counted from there on."
+        )
 
 
 def _family(config: dict[str, Any]) -> str:
@@ -271,13 +284,16 @@ def _family(config: dict[str, Any]) -> str:
     return FAMILIES[kind]
 
 
-def _embedding(model: Any) -> EmbeddingParts:
+def _embedding(model: Any, segments: bool) -> EmbeddingParts:
     boxes = model.embeddings
+    segment = getattr(boxes, "token_type_embeddings", None)
+    if segment is not None and not segments:
+        segment = nn.Embedding.from_pretrained(segment.weight.detach()[:1])
     counts_without_padding = hasattr(boxes, "create_position_ids_from_input_ids")  # the RoBERTa family
     return EmbeddingParts(
         token=boxes.word_embeddings,
         position=boxes.position_embeddings,
-        segment=getattr(boxes, "token_type_embeddings", None),
+        segment=segment,
         norm=boxes.LayerNorm,
         padding=boxes.padding_idx if counts_without_padding else None,
     )
@@ -286,7 +302,7 @@ def _embedding(model: Any) -> EmbeddingParts:
 def _segment_vectors(boxes: EmbeddingParts, segment: Tensor, token: Tensor) -> Tensor:
     if boxes.segment is None:
         return torch.zeros_like(token)
-    # RoBERTa's table has one row only: both sentences share it.
+    # RoBERTa's table has one row only, as has that of a model that is not told: both sentences share it.
     return boxes.segment(segment.clamp(max=boxes.segment.num_embeddings - 1))
 
 

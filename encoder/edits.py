@@ -10,11 +10,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from encoder.tokens import MASKS
+from encoder.tokens import HAN, MASKS
 from encoder.trace import Array, Tokens
 
 HIDDEN = MASKS[0]
-HAN = "\u3400-\u4dbf\u4e00-\u9fff"  # written without spaces: a sign is a word, as BERT takes it
+# Chinese is written without spaces: a character is a word, as BERT takes it.
 CHUNK = re.compile(rf"{'|'.join(map(re.escape, MASKS))}|[{HAN}]|[^\s{HAN}\[<]+|[\[<]")
 
 Span = tuple[int, int]  # from the first character to the one after the last

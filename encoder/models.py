@@ -18,13 +18,13 @@ from typing import Any
 import torch
 
 from encoder import checkpoints
-from encoder.bert import clothe, load_bert, prediction_head, take_apart, walk
+from encoder.bert import Parts, clothe, load_bert, prediction_head, take_apart, walk
 from encoder.catalogue import Entry, catalogue, minilm_folder
 from encoder.devices import accelerator, free_memory, is_out_of_memory
-from encoder.errors import ModelError
+from encoder.errors import ModelError, explained
 from encoder.model import PRESETS, Encoder
 from encoder.reading import DEFAULT_LIMIT, Head, Model, Reader
-from encoder.tokens import read_tokenizer
+from encoder.tokens import Tokenizer, read_own, read_tokenizer
 from encoder.trace import ModelCard
 
 __all__ = ["DEFAULT_LIMIT", "Model", "catalogue", "load"]
@@ -63,7 +63,7 @@ def _from_scratch(entry: Entry, encoder: Encoder, device: str, head: Head | None
     config = encoder.config
     # BERT's own WordPiece, so that tokens line up with BERT's; a folder may bring another one.
     own = entry.folder is not None and (entry.folder / "tokenizer.json").is_file()
-    tokenizer = read_tokenizer(entry.folder if own and entry.folder else minilm_folder())
+    tokenizer = read_own(entry.folder if own and entry.folder else minilm_folder(), entry.label)
     if tokenizer.vocabulary > config.vocabulary:
         raise ModelError(f"The tokenizer of “{entry.label}” knows more pieces than its model has embeddings.")
     card = ModelCard(
@@ -83,30 +83,41 @@ def _from_scratch(entry: Entry, encoder: Encoder, device: str, head: Head | None
 
 def _pretrained(entry: Entry, folder: Path, device: str) -> Model:
     network = load_bert(folder, entry.label)
-    tokenizer = read_tokenizer(folder)
-    parts = take_apart(network)
-    token = parts.embedding.token
-    if tokenizer.vocabulary > token.num_embeddings:
-        raise ModelError(f"The tokenizer of “{entry.label}” knows more pieces than its model has embeddings.")
+    rows = network.config.vocab_size
+    tokenizer = read_tokenizer(folder, entry.label, rows)
+    parts = take_apart(network, tokenizer.segments)
+    _check_fit(tokenizer, parts, entry.label)
     card = ModelCard(
         name=entry.label,
         source=entry.repo or "pretrained",
         layers=len(parts.layers),
         heads=parts.heads,
-        width=token.embedding_dim,
+        width=parts.embedding.token.embedding_dim,
         ffn_width=parts.layers[0].expand.out_features,
-        vocabulary=token.num_embeddings,
+        vocabulary=rows,
         parameters=sum(weight.numel() for weight in network.base_model.parameters()),
         tokenizer=tokenizer.name,
     )
-    readers = _readers(network.base_model, _bert_reader, device)
+    readers = _readers(network.base_model, partial(_bert_reader, tokenizer.segments), device)
     logits = prediction_head(network)
     head = Head(logits) if logits else None
-    return Model(card, tokenizer, parts.positions, parts.scale, readers, head, cache(partial(clothe, network)))
+    encoder = cache(partial(clothe, network, tokenizer.segments))
+    return Model(card, tokenizer, parts.positions, parts.scale, readers, head, encoder)
 
 
-def _bert_reader(network: Any, device: str) -> Reader:
-    return Reader(device, partial(walk, take_apart(network)))
+def _check_fit(tokenizer: Tokenizer, parts: Parts, label: str) -> None:
+    """Raises ModelError where a tokenizer and a network are not made for each other.
+
+    Tokens that were only added to a tokenizer may have no embedding: the texts that they are in are refused.
+    """
+    if tokenizer.own_vocabulary > parts.embedding.token.num_embeddings:
+        raise ModelError(f"The tokenizer of “{label}” knows more pieces than its model has embeddings.")
+    if (added := tokenizer.backend.num_special_tokens_to_add(True)) > parts.positions:
+        raise ModelError(f"The model “{label}” has {parts.positions} positions, too few for {added} special tokens.")
+
+
+def _bert_reader(segments: bool, network: Any, device: str) -> Reader:
+    return Reader(device, partial(walk, take_apart(network, segments)))
 
 
 def _readers(network: Any, reader_of: Callable[[Any, str], Reader], device: str) -> tuple[Reader, ...]:
@@ -161,8 +172,7 @@ def _check_sha256(entry: Entry, weights: Path) -> None:
         with weights.open("rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise ModelError(
-            f"The weights of {entry.label} are missing; install the app and its requirements again."
-        ) from error
+        sentence = f"The weights of {entry.label} are missing; install the app and its requirements again."
+        raise explained(sentence) from error
     if found != entry.sha256:
         raise ModelError(f"The weights of {entry.label} are not the published ones: their SHA-256 differs.")

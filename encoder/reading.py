@@ -145,10 +145,15 @@ class Model:
         size = torch.linalg.vector_norm(table, dim=1) * torch.linalg.vector_norm(vector)
         cosines = (table @ vector) / size.clamp(min=torch.finfo(size.dtype).tiny)
         cosines[cosines > ITSELF] = -1
+        cosines[~self._named(len(table))] = -1
         order = cosines.topk(min(len(table), count + RESERVED)).indices.tolist()
         named = ((self._tokenizer.shown(each), float(cosines[each])) for each in order)
         meant = [(name, cosine) for name, cosine in named if name and cosine > -1 and not UNUSED.fullmatch(name)]
         return tuple(meant[:count])
+
+    def _named(self, count: int) -> Tensor:
+        """[id] whether each of so many ids has a token."""
+        return torch.from_numpy(self._tokenizer.named(count))
 
     def hidden_places(self, tokens: Tokens) -> list[int]:
         """Where a reading's tokens are [MASK], or what this model calls it."""
@@ -166,8 +171,10 @@ class Model:
         after = after or len(trace.layers)
         hidden = torch.from_numpy(trace.layers[after - 1].hidden[places])  # [place, model]
         every = self._head.logits(hidden).softmax(-1)  # [place, choice]
-        shares, found = every.topk(min(count, every.shape[-1]))
-        ids = found if self._head.choices is None else self._head.choices[found]
+        choices = torch.arange(every.shape[-1]) if self._head.choices is None else self._head.choices
+        named = self._named(self.card.vocabulary)[choices].nonzero()[:, 0]  # [choice]: others are of no token
+        shares, found = every[:, named].topk(min(count, len(named)))
+        ids = choices[named[found]]
         return tuple(
             Guess(place, tuple(map(self._tokenizer.shown, each.tolist())), tuple(some.tolist()))
             for place, each, some in zip(places, ids, shares, strict=True)

@@ -21,7 +21,7 @@ from encoder.masked import MaskedLanguageModel, Pieces, Score
 from encoder.model import Encoder, EncoderConfig
 from encoder.pretrain import Figures, PretrainConfig, Pretraining, commonest, processes
 from encoder.texts import Sequences, Spelled, paragraphs, stamp, token_row, token_rows
-from encoder.tokens import read_tokenizer
+from encoder.tokens import read_own
 from encoder.trace import Array
 
 SMOOTH = 50  # steps whose mean is a point of the curves
@@ -257,4 +257,4 @@ def _digest(data: bytes | memoryview) -> str:
 
 def wordpiece() -> Tokenizer:
     """BERT's own WordPiece, which MiniLM brings along."""
-    return read_tokenizer(minilm_folder()).backend
+    return read_own(minilm_folder()).backend

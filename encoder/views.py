@@ -90,7 +90,8 @@ def _groups(tokens: Tokens) -> Array:
 
 
 def _join(pieces: list[str]) -> str:
-    return pieces[0] + "".join(piece.removeprefix("##") for piece in pieces[1:])
+    first, *rest = pieces  # a word may begin inside of another, as a Chinese character does
+    return (first.removeprefix("##") or first) + "".join(piece.removeprefix("##") for piece in rest)
 
 
 def _span(tokens: Tokens, members: Array) -> tuple[int, int]:

@@ -36,7 +36,7 @@ from tests.app import (
     view_name,
 )
 from tests.fake_hub import FakeHub, make_tiny_bert
-from tests.tiny import tiny_network
+from tests.tiny import save_as_it_is, tiny_network
 
 # What can be read, however odd.
 READABLE = {
@@ -264,7 +264,7 @@ def code_model(tmp_path_factory):
     tokenizer.post_processor = processors.BertProcessing(("[SEP]", 2), ("[CLS]", 1))
     tokenizer.add_special_tokens(["[UNK]", "[CLS]", "[SEP]"])
     tiny_network("bert").save_pretrained(folder / name)
-    tokenizer.save(str(folder / name / "tokenizer.json"))
+    save_as_it_is(tokenizer, folder / name)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ENCODER_LENS_MODELS", str(folder))
         yield name, tokens

@@ -77,7 +77,7 @@ WRITTEN = """
 def of_words(models_folder):
     """A tiny model that leaves words whole which others cut, those too that would like to be programs."""
     from encoder.models import load
-    from tests.tiny import tiny_network
+    from tests.tiny import save_as_it_is, tiny_network
 
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     vocabulary = {word: number for number, word in enumerate([*special, *WORDS, *HOSTILE])}
@@ -86,7 +86,7 @@ def of_words(models_folder):
     tokenizer.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
     tokenizer.add_special_tokens(special)
     tiny_network("bert").save_pretrained(models_folder / OF_WORDS)
-    tokenizer.save(str(models_folder / OF_WORDS / "tokenizer.json"))
+    save_as_it_is(tokenizer, models_folder / OF_WORDS)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ENCODER_LENS_MODELS", str(models_folder))
         yield load(OF_WORDS)

@@ -42,7 +42,7 @@ NAME = "<img src=x onerror='window.hacked=1'> **y** $z$"
 def gullible(models_folder):
     """A tiny model of hostile words under a hostile name, in the running app's catalogue."""
     from encoder.models import load
-    from tests.tiny import tiny_network
+    from tests.tiny import save_as_it_is, tiny_network
 
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     tokenizer = Tokenizer(models.WordLevel({word: n for n, word in enumerate([*special, *WORDS])}, unk_token="[UNK]"))
@@ -50,7 +50,7 @@ def gullible(models_folder):
     tokenizer.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
     tokenizer.add_special_tokens(special)
     tiny_network("bert").save_pretrained(models_folder / NAME)
-    tokenizer.save(str(models_folder / NAME / "tokenizer.json"))
+    save_as_it_is(tokenizer, models_folder / NAME)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ENCODER_LENS_MODELS", str(models_folder))
         yield load(NAME)

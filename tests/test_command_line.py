@@ -86,9 +86,7 @@ def test_an_unknown_model_is_one_sentence_and_a_failure(name, tmp_path, capsys):
 def test_a_broken_folder_is_one_sentence_and_a_failure(tiny, capsys):
     (Path(tiny) / "model.safetensors").write_bytes(b"no weights")
     assert main(["trace", "a cat", "--model", tiny]) == 1
-    assert capsys.readouterr().err == (
-        "The model “tiny” cannot be read: its weights are missing, damaged, or do not fit.\n"
-    )
+    assert capsys.readouterr().err == ("The model “tiny” cannot be read: model.safetensors is damaged.\n")
 
 
 def test_a_place_that_cannot_be_written_to_is_one_sentence_and_a_failure(tiny, tmp_path, capsys):

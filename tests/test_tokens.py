@@ -227,6 +227,78 @@ def test_odd_characters_are_read_or_dropped_but_never_break(bert, text, pieces):
     assert tokens.special.tolist() == [True, *[False] * len(pieces), True]
 
 
+def sentencepiece(*pieces: str) -> Tokenizer:
+    """XLM-RoBERTa's, as transformers builds it: it parts a text at its spaces only."""
+    from transformers import XLMRobertaTokenizer
+
+    scored = [("<s>", 0.0), ("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0)]
+    scored += [(piece, -1.0 - number / 10) for number, piece in enumerate(pieces)]
+    return Tokenizer(XLMRobertaTokenizer(vocab=scored).backend_tokenizer)
+
+
+SPACED = ("▁", "▁the", "▁cat", "s", ".", ",", "你", "好", "世", "界", "(", ")", "▁(", "...", "a", "the", "cat", "'")
+
+
+def words_of(tokenizer, text, pair=None):
+    """The tokens of each word."""
+    _, tokens = tokenizer.encode(text, pair, 100)
+    return [tuple(np.array(tokens.text)[tokens.word == word]) for word in range(max(tokens.word, default=-1) + 1)]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("the cats, the cat.", [("▁the",), ("▁cat", "s"), (",",), ("▁the",), ("▁cat",), (".",)]),
+        ("世界你好", [("▁", "世"), ("界",), ("你",), ("好",)]),
+        ("the世cats", [("▁the",), ("世",), ("cat", "s")]),
+        ("the (cats)...", [("▁the",), ("▁(",), ("cat", "s"), (")",), ("...",)]),
+        ("cat's", [("▁cat",), ("'",), ("s",)]),
+        ("the Ω cats", [("▁the",), ("▁", "<unk>"), ("▁cat", "s")]),
+        ("theΩcats", [("▁the",), ("<unk>",), ("cat", "s")]),
+        ("the cats<mask>cats", [("▁the",), ("▁cat", "s"), ("<mask>",), ("▁cat", "s")]),
+    ],
+)
+def test_words_of_sentencepiece_end_at_punctuation_chinese_characters_and_unknown_tokens(text, words):
+    assert words_of(sentencepiece(*SPACED), text) == words
+
+
+def test_words_of_byte_level_tokens_end_at_chinese_characters_too():
+    from tokenizers import Tokenizer as Backend
+    from tokenizers import decoders, models, pre_tokenizers
+
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    backend = Backend(models.BPE({letter: number for number, letter in enumerate(alphabet)}, []))
+    backend.pre_tokenizer, backend.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
+    _, tokens = Tokenizer(backend).encode("ab 世界", None, 40)
+    assert tokens.word.tolist() == [0, 0, *[1] * 4, *[2] * 3]  # a space, and three bytes to each character
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["The cats sat, on the mat!", "中国人 the 世界你好。", "it's 3.14 (or so)...", "naïve—or not", "a_b c-d e/f $5"],
+)
+def test_both_kinds_of_tokenizer_find_the_same_words(bert, text):
+    other = sentencepiece(*sorted({letter for letter in text if letter != " "}), *"▁")
+
+    def bounds(tokenizer):
+        _, tokens = tokenizer.encode(text, None, 100)
+        spans = [tokens.span[tokens.word == word] for word in range(tokens.word.max() + 1)]
+        return [(span[:, 0].min(), span[:, 1].max()) for span in spans]
+
+    assert bounds(other) == bounds(bert)
+
+
+def test_a_text_that_leaves_nothing_is_told_in_one_sentence_where_no_special_tokens_are_added():
+    backend = wordpiece()
+    backend.post_processor = None
+    tokenizer = Tokenizer(backend)
+    for text, pair in [("", None), ("\u200d", None), (" ", "\u200d")]:
+        with pytest.raises(ModelError, match=r"^This text leaves no token to read: [^.]*\.$"):
+            tokenizer.encode(text, pair, 40)
+    assert tokenizer.encode("the \u200d", None, 40)[1].text == ("the",)
+    assert tokenizer.encode("\u200d", "the", 40)[1].text == ("the",)
+
+
 @pytest.mark.parametrize("make", [wordpiece, byte_level, unigram])
 @pytest.mark.parametrize(
     "text", ["", " ", "\x00", "😀", "e\u0301\u0301\u0301", "שלום", "</script>", "\u202e", "x" * 5_000]
@@ -287,7 +359,9 @@ def test_a_broken_tokenizer_file_is_told_in_one_sentence(tmp_path, content):
 
 
 def test_a_folder_without_any_tokenizer_is_told_in_one_sentence(tmp_path):
-    with pytest.raises(ModelError, match="holds no tokenizer that can be read"):
+    with pytest.raises(
+        ModelError, match=r"holds no tokenizer that can be read: there is no vocab.txt or tokenizer.json\.$"
+    ):
         read_tokenizer(save_tiny_without_tokenizer(tmp_path))
 
 

@@ -146,6 +146,13 @@ def save_tiny(folder: Path, family: str = "bert", **choices: Any) -> Path:
     return folder
 
 
+def save_as_it_is(tokenizer: Tokenizer, folder: Path) -> None:
+    """A tokenizer that is not its family's own kind: transformers takes it as it is only where that is written down."""
+    tokenizer.save(str(folder / "tokenizer.json"))
+    kind = {"tokenizer_class": "PreTrainedTokenizerFast"}
+    (folder / "tokenizer_config.json").write_text(json.dumps(kind), encoding="utf-8")
+
+
 def edit_config(folder: Path, **changes: Any) -> None:
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(config | changes))
