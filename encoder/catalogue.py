@@ -126,8 +126,10 @@ def catalogue() -> dict[str, Entry]:
 
 
 def _model_folders() -> list[Path]:
-    """One folder a model, in `models/` beside app.py or wherever ENCODER_LENS_MODELS says."""
+    """One folder a model, in `models/` beside app.py or wherever ENCODER_LENS_MODELS says; it may be a model itself."""
     place = Path(os.environ.get("ENCODER_LENS_MODELS") or ROOT / "models")
     if not place.is_dir():
         return []
+    if (place / "config.json").is_file():
+        return [place.resolve()]  # "." has no name of its own
     return sorted(path for path in place.iterdir() if path.is_dir() and not path.name.startswith("."))

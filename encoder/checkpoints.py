@@ -16,7 +16,8 @@ from tokenizers.models import WordLevel, WordPiece
 from torch import Tensor
 
 from encoder.corpus import SPECIAL, dress
-from encoder.errors import ModelError
+from encoder.errors import ModelError, explained
+from encoder.folders import LARGEST_HEADER, check_header, is_too_long, read_json
 from encoder.masked import MaskedLanguageModel
 from encoder.model import Encoder, EncoderConfig
 
@@ -24,9 +25,8 @@ KINDS = get_type_hints(EncoderConfig)
 LARGEST, LONGEST = 2**20, 2**40  # of a size in a config, and of what is counted before anything is built
 REAL, WHOLE = ("F16", "BF16", "F32"), ("I32", "I64")  # how safetensors calls numbers that a model's weights may be
 FAMILY = "encoder-lens"  # what config.json calls the model's type, where transformers' own stand too
-# The most that a file may bring: BERT large's sizes, and a header of some times what they need.
+# The most that a file may bring: BERT large's sizes.
 BROUGHT = {"vocabulary": 30_522, "width": 1_024, "layers": 24, "heads": 16, "ffn_width": 4_096, "positions": 512}
-HEADER = 2**23  # bytes
 PLACES = 3  # that two empty sentences take: [CLS], [SEP], [SEP]
 THIS = "this file"  # what somebody who brings one knows it by
 TRIED = 64  # tokens that a brought model reads before it is kept
@@ -65,15 +65,15 @@ def unpack(data: bytes, folder: Path) -> None:
 
     Of its tokenizer only the vocabulary is taken over: rules for cutting text are programs of their own.
     """
+    if is_too_long(data[: 8 + LARGEST_HEADER], len(data)):
+        raise ModelError("The header of this file is longer than that of any model that can be brought.")
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "model.safetensors").write_bytes(data)
     try:
         with safe_open(folder / "model.safetensors", framework="pt") as file:
             header = file.metadata() or {}
     except (OSError, SafetensorError) as error:
-        raise ModelError("This is no safetensors file, or it is damaged.") from error
-    if int.from_bytes(data[:8], "little") > HEADER:
-        raise ModelError("The header of this file is longer than that of any model that can be brought.")
+        raise explained("This is no safetensors file, or it is damaged.") from error
     if "config" not in header:
         raise ModelError("This safetensors file was not downloaded here: its header holds no config.")
     (folder / "config.json").write_text(header["config"], encoding="utf-8")
@@ -87,7 +87,8 @@ def unpack(data: bytes, folder: Path) -> None:
     try:
         _try_out(read(folder, THIS), tokenizer)
     except (RuntimeError, MemoryError) as error:
-        raise ModelError("The model in this file cannot be computed: it may need more memory than is left.") from error
+        sentence = "The model in this file cannot be computed: it may need more memory than is left."
+        raise explained(sentence) from error
 
 
 def _check_sizes(config: EncoderConfig) -> None:
@@ -118,7 +119,7 @@ def _rebuilt(tokenizer: str) -> Tokenizer:
             raise ValueError(missing)
         dress(backend)
     except Exception as error:  # the tokenizers library raises bare Exceptions
-        raise ModelError("The tokenizer in this file cannot be read.") from error
+        raise explained("The tokenizer in this file cannot be read.") from error
     return backend
 
 
@@ -139,13 +140,14 @@ def read(folder: Path, called: str = "") -> MaskedLanguageModel:
     called = called or f"“{folder.name}”"
     config = _encoder_config(folder, called)
     weights = folder / "model.safetensors"
+    check_header(weights, folder.name)
     try:
         with safe_open(weights, framework="pt") as file:
             shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
             kinds = {name: file.get_slice(name).get_dtype() for name in shapes}
             choices = file.get_tensor("head.ids").long() if kinds.get("head.ids") in WHOLE else None
     except (OSError, SafetensorError) as error:
-        raise ModelError(f"The weights in {called} are missing or damaged.") from error
+        raise explained(f"The weights in {called} are missing or damaged.") from error
     if strange := [name for name, kind in kinds.items() if kind not in REAL and name != "head.ids"]:
         raise ModelError(f"In {called}, {strange[0]} holds other numbers than weights do here ({', '.join(REAL)}).")
     if choices is None or choices.ndim != 1 or not _fit(choices, config.vocabulary):
@@ -161,7 +163,8 @@ def read(folder: Path, called: str = "") -> MaskedLanguageModel:
             found = " × ".join(map(str, shapes.get(name, ()))) or "missing"
             sizes = " × ".join(map(str, weight.shape))
             raise ModelError(f"In {called}, {name} should be {sizes} by its config, and is {found}.")
-    loaded = {name: weight for name, weight in load_file(weights).items() if name in wanted}
+    with safe_open(weights, framework="pt") as file:
+        loaded = {name: file.get_tensor(name) for name in wanted}
     model.load_state_dict({name: _large(weight) for name, weight in loaded.items()}, assign=True)
     model.head.number(config.vocabulary)
     if not all(bool(weight.isfinite().all()) for weight in model.parameters()):
@@ -177,7 +180,7 @@ def _encoder_config(folder: Path, called: str) -> EncoderConfig:
             raise ValueError
         config = EncoderConfig(**settings)
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise ModelError(f"The config of {called} is missing, or describes no encoder.") from error
+        raise explained(f"The config of {called} is missing, or describes no encoder.") from error
     if config.positions < PLACES or config.segments == 1:
         raise ModelError(f"The encoder in {called} is too small for two sentences.")
     return config
@@ -201,7 +204,7 @@ def _is_bounded(name: str, value: Any) -> bool:
 
 
 def _config(folder: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    found: dict[str, Any] = read_json(folder / "config.json", folder.name)
     return found
 
 

@@ -21,12 +21,12 @@ from safetensors import SafetensorError, safe_open
 
 from encoder.catalogue import WEIGHTS
 from encoder.errors import ModelError
+from encoder.folders import INDEX, check_header, read_json
 from encoder.jobs import Job
 
 ANSWER_SECONDS = 8  # how long the Hub may take to say what a repository holds
 STEP = 256 * 1024  # bytes: the library's own 10 MB would let a school's line look stuck for half a minute
 
-INDEX = f"{WEIGHTS}.index.json"
 SHARD = re.compile(r"model-\d+-of-\d+\.safetensors")
 # Any one of these sets makes a tokenizer; the others only add to it.
 TOKENIZERS = ({"tokenizer.json"}, {"vocab.txt"}, {"vocab.json", "merges.txt"}, {"sentencepiece.bpe.model"})
@@ -92,7 +92,7 @@ def _run(download: Download) -> None:
     try:
         download.folder = cached(download.repo) or _fetch(download)
     except Exception as trouble:  # whatever it is, somebody in front of a progress bar is waiting to be told
-        log.info("download of %s failed", download.repo, exc_info=True)
+        log.warning("download of %s failed", download.repo, exc_info=True)
         download.error = _sentence(trouble, download)
     finally:
         download.end()
@@ -151,15 +151,16 @@ def _makes_tokenizer(names: set[str]) -> bool:
 
 def _shards(folder: Path, names: set[str]) -> set[str]:
     """The weight files that a folder must hold to be complete."""
-    return {WEIGHTS} if WEIGHTS in names else set(json.loads((folder / INDEX).read_text())["weight_map"].values())
+    return {WEIGHTS} if WEIGHTS in names else set(read_json(folder / INDEX, folder.name)["weight_map"].values())
 
 
 def _is_whole(weights: Path) -> bool:
     """Whether a safetensors file is as long as its header says; no more than the header is read."""
     try:
+        check_header(weights, weights.name)
         with safe_open(weights, framework="np"):
             return True
-    except (OSError, SafetensorError):
+    except (OSError, SafetensorError, ModelError):
         return False
 
 

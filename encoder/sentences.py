@@ -8,7 +8,7 @@ from pathlib import Path
 
 from encoder.decoding import decoded
 from encoder.edits import words
-from encoder.errors import ModelError
+from encoder.errors import ModelError, explained
 
 SHIPPED = Path(__file__).parents[1] / "assets" / "corpus.json"
 FORM = "they are a JSON object of kinds, each a list of sentences"
@@ -35,9 +35,9 @@ def corpus() -> tuple[Sentence, ...]:
             if text[:LONGEST].strip()
         )
     except FileNotFoundError as error:
-        raise ModelError(f"There is no file “{_corpus_file().name}” of example sentences.") from error
+        raise explained(f"There is no file “{_corpus_file().name}” of example sentences.") from error
     except (OSError, ValueError, AttributeError, TypeError) as error:
-        raise ModelError(f"The example sentences in “{_corpus_file().name}” cannot be read: {FORM}.") from error
+        raise explained(f"The example sentences in “{_corpus_file().name}” cannot be read: {FORM}.") from error
     if not all(words(sentence.text) for sentence in found) or not 0 < len(found) <= MOST_SENTENCES:
         raise ModelError(
             f"The example sentences in “{_corpus_file().name}” are none, too many or not all sentences: {FORM}."
