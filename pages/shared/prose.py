@@ -9,10 +9,10 @@ from pathlib import Path
 import streamlit as st
 
 from encoder.labels import visible
+from encoder.numerals import power_of_ten
 from encoder.trace import Array
 from pages.shared import state
 
-RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 ASSETS = Path(__file__).parents[2] / "assets"
 
 
@@ -59,12 +59,6 @@ def line(text: str, longest: int = 600) -> str:
     """A learner's text in one line, every character of it visible: only in a token does a space need a sign."""
     shown = " ".join(visible(word, 60) for word in text.split())
     return shown if len(shown) <= longest else shown[:longest] + " …"
-
-
-def power_of_ten(number: float) -> str:
-    """A small number as people write it: 0.0000004 is 4 × 10⁻⁷."""
-    digits, _, power = f"{number:.0e}".partition("e")
-    return f"{digits} × 10{str(int(power)).translate(RAISED)}"
 
 
 def closeness(difference: float) -> str:

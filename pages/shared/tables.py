@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from encoder import numerals
 from encoder.changes import Ablation, strongest
 from encoder.figures.heads import Roles
 from encoder.heads import MEASURES
@@ -133,5 +134,5 @@ def consequences(before: Trace, after: Trace, side: Side) -> None:
 
 def facts(numbers: Sequence[tuple[str, float]]) -> str:
     """Some numbers with their names, as HTML."""
-    cells = "".join(f"<div><b>{value:.5g}</b><span>{escape(name)}</span></div>" for name, value in numbers)
+    cells = "".join(f"<div><b>{numerals.number(value)}</b><span>{escape(name)}</span></div>" for name, value in numbers)
     return f'<div class="card">{cells}</div>'
