@@ -54,11 +54,12 @@ class Step:
 
 @dataclass(frozen=True)
 class Shares:
-    """A softmax over one row: every token's score, its exponent, and its share of their sum. All [key]."""
+    """A softmax over one row: every token's score, its exponential, and its share of their sum. All [key]."""
 
     score: Array
-    exponent: Array  # of the score less the largest one, which the share does not change with
+    exponential: Array  # e to the power of the score less the largest one, which the share does not change with
     share: Array
+    read: int  # the token that is looked at
 
 
 @dataclass(frozen=True)
@@ -104,21 +105,21 @@ def walk(trace: Trace, weights: LayerWeights, place: Place) -> tuple[Step, ...]:
     attention, feed_forward = _attention(trace, weights, place), _feed_forward(layer, weights, place)
     if weights.pre_norm:
         steps += [
-            _normed("attention_norm", x, weights.attention_norm, None), *attention,
+            *_normed("attention_norm", x, weights.attention_norm, None), *attention,
             _residual("after_attention", past * x, attended, middle),
-            _normed("ffn_norm", middle, weights.ffn_norm, None), *feed_forward,
+            *_normed("ffn_norm", middle, weights.ffn_norm, None), *feed_forward,
             _residual("hidden", past * middle, fed, hidden),
         ]  # fmt: skip
         last = past * middle + fed
     else:
         steps += [
             *attention, _residual("after_attention", past * x, attended, None if weights.attention_norm else middle),
-            _normed("attention_norm", past * x + attended, weights.attention_norm, middle), *feed_forward,
+            *_normed("attention_norm", past * x + attended, weights.attention_norm, middle), *feed_forward,
             _residual("hidden", past * middle, fed, None if weights.ffn_norm else hidden),
-            _normed("ffn_norm", past * middle + fed, weights.ffn_norm, hidden),
+            *_normed("ffn_norm", past * middle + fed, weights.ffn_norm, hidden),
         ]  # fmt: skip
         last = normed(past * middle + fed, weights.ffn_norm)
-    return (*steps, _normed("final_norm", last, top, trace.output[place.query])) if top else tuple(steps)
+    return (*steps, *_normed("final_norm", last, top, trace.output[place.query]))
 
 
 def _embedding(trace: Trace, weights: LayerWeights, place: Place) -> Step:
@@ -172,13 +173,15 @@ def _attention(trace: Trace, weights: LayerWeights, place: Place) -> Iterator[St
         (("sum of the products", float(products.sum())), ("divided by", divisor), ("score", score)),
         difference=None,  # the model keeps no scores; the softmax of them is held against its own
     )  # fmt: skip
-    exponent = np.exp(row - row.max())
-    share = exponent / exponent.sum()
+    exponential = np.exp(row - row.max())
+    share = exponential / exponential.sum()
     yield Step(
-        "softmax", TITLES["softmax"], r"a_j = \frac{e^{s_j}}{\sum_{j'} e^{s_{j'}}}",
-        "All scores of the row become shares of 1. The largest score is subtracted first, so that no exponent grows "
-        "too large; the shares stay the same.",
-        f"{tokens} scores, {tokens} shares", shares=Shares(row, exponent, share),
+        "softmax", TITLES["softmax"],
+        r"a_j = \frac{e^{s_j - m}}{\sum_{j'} e^{s_{j'} - m}} \qquad m = \max_{j'} s_{j'}",
+        "The scores of all tokens become shares of 1: this is how much of each the reading token takes in.",
+        f"{tokens} scores, {tokens} exponentials, {tokens} shares. The largest score m is subtracted first, so that no "
+        "exponential grows too large; the shares stay the same.",
+        shares=Shares(row, exponential, share, read),
         facts=(("share of the token that is read", float(share[read])), ("all shares", float(share.sum()))),
         difference=_apart(share, layer.attention[head, reads]),
     )  # fmt: skip
@@ -214,7 +217,8 @@ def _feed_forward(layer: LayerTrace, weights: LayerWeights, place: Place) -> Ite
     yield Step(
         "preactivation", TITLES["preactivation"], r"z = x W_1 + b_1",
         "The vector is multiplied by a matrix that has one column for every neuron.",
-        f"{len(x)} numbers, then {len(before):,}", (Strip("x", x), Strip("z", before)),
+        f"{len(x)} numbers, then {len(before):,}, one for each neuron; a neuron’s number is its column in W₁",
+        (Strip("x", x), Strip("z", before)),
         ((f"neuron {neuron + 1}", float(before[neuron])),),
         difference=_apart(before, layer.preactivation[place.query]),
     )  # fmt: skip
@@ -226,7 +230,7 @@ def _feed_forward(layer: LayerTrace, weights: LayerWeights, place: Place) -> Ite
         r"n = \max(0, z)" if relu else r"n = \mathrm{GELU}(z) = z\,\Phi(z)",
         "Each neuron is bent by itself: what is negative becomes 0." if relu
         else "Each neuron is bent by itself: far below 0 it becomes 0, far above it stays, in between it shrinks.",
-        f"{len(after):,} neurons", bend=Bend(weights.activation, before, after, neuron),
+        f"{len(after):,} neurons, each a point on the curve", bend=Bend(weights.activation, before, after, neuron),
         facts=((f"neuron {neuron + 1}, before", float(before[neuron])), ("after", float(after[neuron]))),
         difference=_apart(after, layer.neurons[place.query]),
     )  # fmt: skip
@@ -260,15 +264,13 @@ def _residual(name: str, x: Array, added: Array, model: Array | None) -> Step:
     )  # fmt: skip
 
 
-def _normed(name: str, x: Array, norm: Norm | None, model: Array | None) -> Step:
+def _normed(name: str, x: Array, norm: Norm | None, model: Array | None) -> Iterator[Step]:
+    """The step of a norm, where the model has it."""
     if norm is None:
-        return Step(
-            name, TITLES[name], r"y = r", "This model has no norm here: the vector goes on as it is.",
-            f"{len(x)} numbers", (Strip("unchanged", x),),
-        )  # fmt: skip
+        return
     centred = (x - x.mean()) / np.sqrt(x.var() + norm.eps)
     out = normed(x, norm)
-    return Step(
+    yield Step(
         name, TITLES[name], r"y = \frac{r - \mu}{\sqrt{\sigma^2 + \varepsilon}} \cdot \gamma + \beta",
         "The numbers are shifted to mean 0 and scaled to variance 1; then each has a factor γ and a shift β of its own "
         "that were learned.",

@@ -18,8 +18,9 @@ from encoder.figures import attention, embeddings, feed_forward, heads, layers, 
 from encoder.figures.style import GREY, LEFT, RIGHT, labels
 from encoder.labels import visible
 from encoder.maps import Places, places
+from encoder.numerals import number
 from encoder.quantities import QUANTITIES
-from encoder.steps import Bend, Strip
+from encoder.steps import Bend, Shares, Strip
 from encoder.trace import Guess
 from tests.colours import contrast, over, parsed
 from tests.synthetic import FFN, HEADS, HOSTILE, LAYERS, WIDTH, layer_weights, reading, relu
@@ -578,12 +579,48 @@ def test_strips_have_one_scale_about_zero_for_vectors_of_a_length_and_labels_tha
     assert not re.search("<(?!extra|/extra|br)", json.dumps(sent(first)).replace("&lt;", ""))
     assert len(set(heat["y"])) == len(HOSTILE)
     assert sent(second)["data"][0]["y"] == ["γ"]
+    for figure, reach in zip((first, second), steps.reaches([*vectors, Strip("γ", LAYER.neurons[0])]), strict=True):
+        [heat] = sent(figure)["data"]
+        assert heat["zmax"] == pytest.approx(reach)
+        assert heat["colorbar"]["ticktext"] == [number(end, 2) for end in (-reach, 0, reach)]
+        assert figure.layout.xaxis.title.text
+
+
+@pytest.mark.parametrize("reach", [0.05, 0.55, 3.14, 340.2, 56789.0])
+def test_the_ends_of_a_colour_bar_are_written_without_an_e(reach):
+    [figure] = steps.strips([Strip("x", np.array([-reach, reach], dtype=np.float32))])
+    low, zero, high = figure.data[0].colorbar.ticktext
+    assert "e" not in low + high
+    assert (low, zero) == (f"−{high}", "0")
+    assert float(high.replace(",", "")) == pytest.approx(reach, rel=0.05)
+
+
+def test_the_bars_of_a_softmax_are_shares_of_1_and_the_token_that_is_read_has_its_number():
+    share = np.array([0.7, 0.1, 0.2], dtype=np.float32)
+    figure = steps.shares(Shares(np.log(share), share / 0.7, share, 2), ("a", "<b>", "a"), LEFT)
+    [bars] = figure.data
+    np.testing.assert_array_equal(bars.y, share)
+    assert len(set(bars.x)) == 3
+    assert not any("<" in name for name in bars.x)
+    assert list(bars.text) == ["", "", "0.20"]
+    assert list(bars.marker.color) == [style.rgba(LEFT, 0.45), style.rgba(LEFT, 0.45), style.rgba(LEFT, 1)]
+    assert figure.layout.yaxis.range == (0, 1.15)  # of every model, with room for the number of a share of 1
+    assert (figure.layout.xaxis.title.text, figure.layout.yaxis.title.text) == ("token that is read", "share")
+
+
+def test_the_activation_functions_of_both_sides_have_one_axis():
+    bends = [Bend("relu", at, relu(at), 0) for at in (np.float32([-1, 8]), np.float32([-4, 1]))]
+    reach = steps.span(bends)
+    assert reach == (-4, 8)
+    for at in bends:
+        line = sent(steps.bend(at, LEFT, reach))["data"][0]
+        assert (line["x"][0], line["x"][-1]) == reach
 
 
 @pytest.mark.parametrize("many", [FFN, 399, 401, 3072])
 def test_the_bend_draws_some_hundred_neurons_on_the_curve_and_the_chosen_one_large(many):
     before = np.random.default_rng(0).normal(size=many).astype(np.float32)
-    line, points, one = sent(steps.bend(Bend("relu", before, relu(before), 5), RIGHT))["data"]
+    line, points, one = sent(steps.bend(Bend("relu", before, relu(before), 5), RIGHT, (-5, 5)))["data"]
     assert one["text"] == ["6"]
     assert one["marker"]["size"] > points["marker"]["size"]
     assert len(points["text"]) <= 400

@@ -1,6 +1,5 @@
 """Every page with both models: what a visitor sees is what the two models computed."""
 
-import dataclasses
 import re
 from base64 import b64decode
 from io import BytesIO
@@ -16,7 +15,7 @@ from encoder.maps import hidden_states, places
 from encoder.measures import cosine, most_active, sparsity, strongest
 from encoder.quantities import QUANTITIES, silent
 from encoder.views import whole_words, without_special
-from pages.shared import tables, traces
+from pages.shared import tables
 from pages.shared.sidebar import examples
 from tests.app import (
     MAPS,
@@ -41,7 +40,6 @@ from tests.app import (
     start,
     view_name,
 )
-from tests.tiny import save_tiny
 
 TEXT = "The dendrochronologist sat down."
 
@@ -667,90 +665,3 @@ def test_the_sidebar_says_how_long_each_model_took_and_where():
 
 def _html_of(app, side):
     return "\n".join(element.value for element in half(app, side).get("html"))
-
-
-# Step by step
-
-
-def test_the_steps_go_back_and_on_to_both_ends():
-    app = open_page("step_by_step", text=TEXT)
-    assert app.button(key="step-Back").disabled
-    seen = [app.query_params.get("step", "embedding")]
-    while not app.button(key="step-On").disabled:
-        app.button(key="step-On").click().run()
-        assert fine(app)
-        seen.append(app.query_params["step"])
-    assert seen == [
-        "embedding", "attention_norm", "projections", "score", "softmax", "context", "attention_output",
-        "after_attention", "ffn_norm", "preactivation", "activation", "ffn_output", "hidden",
-    ]  # fmt: skip
-    app.button(key="step-Back").click().run()
-    assert app.query_params["step"] == "ffn_output"
-
-
-def test_a_step_shows_the_numbers_of_the_trace_in_both_columns(both):
-    app = open_page("step_by_step", text=TEXT, step="score", layer="2", head="3", token="4", to="2")
-    for side in "ab":
-        layer = both[side].layers[1]
-        query, key, products = numbers(charts(app)[f"chart-{side}-1"]["data"][0]["z"])
-        assert shows(query, layer.query[2, 3])
-        assert shows(key, layer.key[2, 1])
-        assert shows(products, layer.query[2, 3] * layer.key[2, 1])
-        assert f"<b>{layer.scores[2, 3, 1]:.5g}</b><span>score</span>" in _html_of(app, side)
-        assert "equals what" not in said(half(app, side)), "the model keeps no scores"
-    app = open_page("step_by_step", text=TEXT, step="softmax", layer="2", head="3", token="4")
-    for side in "ab":
-        whose = "our forward pass" if side == "a" else "transformers"
-        assert f"equals what {whose} did" in said(half(app, side))
-        (table,) = half(app, side).get("dataframe")
-        assert shows(table.value["Share"].to_numpy(), both[side].layers[1].attention[2, 3])
-
-
-def test_a_step_that_only_one_of_the_models_has_is_said_beside_it(scratch):
-    app = open_page("step_by_step", text=TEXT, step="final_norm", layer=str(scratch.card.layers))
-    assert fine(app)
-    assert "14 of 14: Final norm" in app.selectbox(key="pick.step").options
-    assert "has no such step" in said(half(app, "b"))
-    assert "has no such step" not in said(half(app, "a"))
-    app = open_page("step_by_step", text=TEXT, step="final_norm", layer="2")
-    assert fine(app)
-    assert "has no such step" in said(half(app, "a"))
-
-
-def test_the_two_tokens_of_a_step_are_those_that_were_read_whatever_is_hidden():
-    app = open_page("step_by_step", text="unbelievable cats", words="1", hide="1", token="1", to="6")
-    assert fine(app)
-    assert app.selectbox(key="pick.token").value == 1
-    assert [name.split()[1] for name in app.selectbox(key="pick.to").options][:2] == ["[CLS]", "unbelievable"]
-
-
-def test_a_difference_that_rounding_does_not_make_is_said(monkeypatch):
-    def wrong(side, place, changes):
-        step = real(side, place, changes)[0]
-        return (dataclasses.replace(step, difference=apart),)
-
-    real = traces.walk
-    monkeypatch.setattr(traces, "walk", wrong)
-    for apart in (0.57, float("nan"), float("inf")):  # noqa: B007 (`wrong` takes it)
-        app = open_page("step_by_step", text=TEXT)
-        assert fine(app)
-        assert "differs from what transformers computed" in said(half(app, "b"))
-        assert "equals what" not in said(half(app, "b"))
-
-
-def test_two_quick_presses_go_two_steps_on():
-    app = open_page("step_by_step", text=TEXT)
-    button = app.button(key="step-On")
-    button.click().run()
-    button.click().run()  # as it was drawn before the first
-    assert app.query_params["step"] == "projections"
-
-
-def test_a_model_that_cannot_be_followed_says_so_once(tmp_path, monkeypatch):
-    save_tiny(tmp_path / "odd", "bert", hidden_act="gelu_new")
-    monkeypatch.setenv("ENCODER_LENS_MODELS", str(tmp_path))
-    for page in ("step_by_step", "what_if"):
-        app = open_page(page, text="the cat sat", b="odd", without="norms")
-        assert fine(app)
-        assert "knows ReLU and GELU" in said(half(app, "b")).replace("\\", "")
-        assert "no such step" not in said(half(app, "b"))

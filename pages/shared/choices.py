@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from encoder import heads, steps
+from encoder import alignment, heads
 from encoder.catalogue import DEFAULT_LEFT, DEFAULT_RIGHT
 from encoder.edits import HIDDEN
 from encoder.lesson import COMPARED, NEIGHBOURS, OFFERED, STRUCTURES, LessonConfig
@@ -110,7 +110,8 @@ CHOICES: dict[str, Choice] = {
     "attention_view": Choice("all", _one_of("all", "maps", "roles", "three", "head", "model", "neuron")),
     "basis": Choice("text", _one_of("text", "corpus")),  # what is said of heads holds for it
     "neuron_view": Choice("after", _one_of("before", "after", "corpus")),
-    "step": Choice("embedding", _one_of(*steps.TITLES)),
+    # Of all steps the softmax alone has its numbers beside the words of the sentence: who reads how much of whom.
+    "step": Choice("softmax", _one_of(*alignment.KEYS)),
     # What if: words by their places (a first visit shows a finished example: the second word is hidden), then what each
     # column does without, or with more of.
     "what_if_view": Choice("change", _one_of("change", "each")),

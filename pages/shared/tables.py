@@ -29,6 +29,7 @@ CONSEQUENCES = {
     ),
     "Length": ("size", "The mean length of the layer's hidden states."),
 }
+EXPONENTIAL = "e^(score − largest)"
 
 
 def coordinates(trace: Trace, places: Places, side: Side) -> None:
@@ -57,17 +58,22 @@ def shares(row: Shares, tokens: Sequence[str], side: Side) -> None:
     table = pd.DataFrame(
         {
             "Token": [f"{number}  {visible(token)}" for number, token in enumerate(tokens, 1)],
-            "Score": row.score, "Exponent": row.exponent, "Share": row.share,
+            "Score": np.where(abs(row.score) < 5e-4, 0, row.score),  # which would be written −0.000
+            EXPONENTIAL: row.exponential, "Share": row.share,
         }
     )  # fmt: skip
     st.dataframe(
         table, hide_index=True, key=f"shares-{side}", height="content" if len(tokens) <= 12 else 460,
-        column_config={
-            "Score": st.column_config.NumberColumn(format="%.3f"),
-            "Exponent": st.column_config.NumberColumn(
-                format="%.4f", help="e to the power of the score less the largest score"
+        column_config={  # so wide that a phone has room for all of them
+            "Token": st.column_config.TextColumn(width=98),
+            "Score": st.column_config.NumberColumn(format="%.3f", width=64),
+            EXPONENTIAL: st.column_config.NumberColumn(
+                format="%.4f", width=128,
+                help="The exponential: e to the power of the score less the largest score of all tokens",
             ),
-            "Share": st.column_config.ProgressColumn(format="%.3f", min_value=0, max_value=1),
+            "Share": st.column_config.NumberColumn(
+                format="%.4f", width=64, help="The exponential, divided by the sum of all of them"
+            ),
         },
     )  # fmt: skip
 
