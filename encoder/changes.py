@@ -8,6 +8,8 @@ from encoder.edits import Pairs
 from encoder.measures import cosine, turn
 from encoder.trace import Array, Trace
 
+Choices = tuple[tuple[str, str | bool], ...]  # of EncoderConfig, by name: ("norm", "none")
+
 
 @dataclass(frozen=True)
 class Changes:
@@ -15,7 +17,7 @@ class Changes:
 
     heads_off: frozenset[tuple[int, int]] = frozenset()  # (layer, head)
     neurons: tuple[tuple[int, int, float], ...] = ()  # (layer, neuron, factor): 0 switches it off
-    choices: tuple[tuple[str, str | bool], ...] = ()  # of EncoderConfig, by name: ("norm", "none")
+    choices: Choices = ()
 
     def __bool__(self) -> bool:
         return bool(self.heads_off or self.neurons or self.choices)

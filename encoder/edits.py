@@ -95,6 +95,14 @@ def edited(text: str, edit: Edit) -> Edited:
     return Edited("".join(piece for _, piece in pieces), tuple(moved))
 
 
+def real(text: str, edit: Edit) -> Edit:
+    """Of an edit what makes the text another one: no word in its own place, and no order that is the same."""
+    spans = words(text)
+    changed = {place for place in edit.changed if place < len(spans) and text[slice(*spans[place])] != edit.put_in}
+    shuffled = edit.shuffled and edited(text, Edit(shuffled=True)).text != text
+    return Edit(frozenset(changed), edit.put_in, shuffled)
+
+
 def pairs(before: Tokens, after: Tokens, moved: tuple[tuple[Span, Span], ...]) -> Pairs:
     """Which token is which, where a word of the first sentence has as many tokens as before.
 

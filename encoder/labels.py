@@ -10,7 +10,8 @@ JOINERS = "\u200c\u200d"  # invisible, but emoji and several scripts are spelt w
 def visible(token: str, longest: int = LONGEST) -> str:
     """The token with a sign for every character that has no picture (␀, ␊, U+202E), its middle cut if it is long."""
     text = "".join(map(_sign, token))
-    return text if len(text) <= longest else text[: longest - 8] + "…" + text[-7:]
+    end = min(7, longest // 3)
+    return text if len(text) <= longest else text[: longest - 1 - end] + "…" + text[-end:]
 
 
 def apart(names: Iterable[str]) -> list[str]:

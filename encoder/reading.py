@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from encoder.changes import Ablation, Changes
+from encoder.changes import Ablation, Changes, Choices
 from encoder.devices import free_memory, is_out_of_memory, synchronize, threads
 from encoder.edits import Pairs
 from encoder.errors import ModelError
@@ -19,7 +19,7 @@ from encoder.model import EmbeddingStates, Encoder, LayerStates
 from encoder.tokens import Tokenizer
 from encoder.trace import EmbeddingTrace, Guess, LayerTrace, ModelCard, Tokens, Trace, read_only
 from encoder.weights import weights_of
-from encoder.what_if import changed, each_head_off
+from encoder.what_if import changed, differences, each_head_off
 
 DEFAULT_LIMIT = 128  # tokens; enough for a paragraph, and attention for a whole class stays small
 # Bytes. An array that torch made keeps its tensor, and the garbage collector, which Streamlit calls after every turn,
@@ -91,6 +91,10 @@ class Model:
         """The matrices of a layer, from 0. Raises ModelError where our Encoder does not compute as the model does."""
         return weights_of(self._ours(), layer)
 
+    def differences(self, choices: Choices) -> Choices:
+        """Those of some choices in which the model is not so already. Raises ModelError as `weights` does."""
+        return differences(self._ours().config, choices)
+
     def what_if(self, changes: Changes) -> "Model":
         """The model with those changes, computed by our Encoder on the CPU. Raises ModelError as `weights` does."""
         encoder = changed(self._ours(), changes)
@@ -105,7 +109,7 @@ class Model:
         encoder = self._ours()
         ids, tokens = self._tokenizer.encode(text, pair, min(limit, self.positions))
         as_it_is, off = each_head_off(encoder, torch.tensor([ids]), torch.tensor(tokens.segment[None]))
-        change = 1 - torch.cosine_similarity(as_it_is, off, -1).mean(-1)  # [layer, head]
+        change = (1 - torch.cosine_similarity(as_it_is, off, -1).mean(-1)).clamp(min=0)  # [layer, head]
         places = self.hidden_places(tokens)
         if self._head is None or not places:
             return Ablation(_closed(change), None)

@@ -1,9 +1,12 @@
 """Where a page opens until somebody chooses: a noun, and the head in which one word reads another most clearly."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
+from encoder.edits import words
 from encoder.trace import Array, Tokens, Trace
 
 # English words that say little by themselves. What follows one of the first kind is mostly a noun.
@@ -13,6 +16,8 @@ OTHER = """i we you me us is am are was were be been being do does did has have 
 may might must not and or but so if then than as of in on at by to from with for into over under because while when
 where what which how why there here very too also just only s t d ll re ve m"""
 DETERMINERS, PRONOUNS, OTHERS = (frozenset(words.split()) for words in (AFTER_THESE, PRONOUN, OTHER))
+
+Place = TypeVar("Place", int, None)
 
 
 @dataclass(frozen=True)
@@ -32,7 +37,7 @@ def start(trace: Trace) -> Start:
     """Where to open the pictures of one reading."""
     tokens = trace.tokens
     nouns, readers = _content(tokens), _content(tokens, also=PRONOUNS)
-    token = _noun(tokens, nouns)
+    token = _noun(_words(tokens), np.flatnonzero(nouns).tolist(), int(np.argmin(tokens.special)))
     allowed = _apart(tokens, readers, nouns)
     if not allowed.any():
         return Start(token, 0, 0, token, token)
@@ -40,6 +45,14 @@ def start(trace: Trace) -> Start:
     layer, head = divmod(int(np.argmax(largest)), trace.model.heads)
     query, key = divmod(int((trace.layers[layer].attention[head] * allowed).argmax()), len(tokens))
     return Start(token, layer, head, query, key)
+
+
+def noun(text: str) -> int | None:
+    """The word of a text that is most likely a noun, counted as `edits.words` counts; None where no word says much."""
+    spoken = [text[start:end].casefold() for start, end in words(text)]
+    little = DETERMINERS | PRONOUNS | OTHERS
+    places = [place for place, word in enumerate(spoken) if any(map(str.isalpha, word)) and word not in little]
+    return _noun(spoken, places, None)
 
 
 def _words(tokens: Tokens) -> list[str]:
@@ -55,12 +68,10 @@ def _content(tokens: Tokens, also: frozenset[str] = frozenset()) -> Array:
     return first & says & ~tokens.special
 
 
-def _noun(tokens: Tokens, content: Array) -> int:
-    """The first word that says something and follows a determiner, or the first that says something, or any."""
-    words = _words(tokens)
-    places = np.flatnonzero(content).tolist()
-    after = (place for place in places if place and words[place - 1] in DETERMINERS)
-    return next(after, next(iter(places), int(np.argmin(tokens.special))))
+def _noun(spoken: Sequence[str], places: Sequence[int], otherwise: Place) -> int | Place:
+    """Of some places the first that follows a determiner, or the first."""
+    after = (place for place in places if place and spoken[place - 1] in DETERMINERS)
+    return next(after, next(iter(places), otherwise))
 
 
 def _apart(tokens: Tokens, readers: Array, read: Array) -> Array:

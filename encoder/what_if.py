@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from encoder.changes import Changes
+from encoder.changes import Changes, Choices
 from encoder.model import Encoder, EncoderConfig, Layer, attend, join_heads, split_heads
 
 MOST_TOKENS = 2_048  # of all rows of a batch at once: their neurons, 13 MB in a layer of MiniLM, stay in the cache
@@ -41,6 +41,21 @@ def changed(encoder: Encoder, changes: Changes) -> Encoder:
         other = Encoder(config)
     other.load_state_dict(state, assign=True)
     return other.eval()
+
+
+def differences(config: EncoderConfig, choices: Choices) -> Choices:
+    """Those of some choices that make another encoder of one with this configuration: not what it is already."""
+    return tuple(
+        (name, value)
+        for name, value in choices
+        if _is_other(config, replace(config, **dict[str, Any]([(name, value)])), name)
+    )
+
+
+def _is_other(config: EncoderConfig, other: EncoderConfig, name: str) -> bool:
+    if name == "score_scale":  # of a single head the width is its own
+        return config.scale != other.scale
+    return getattr(config, name) != getattr(other, name) and not (name == "shared_projections" and config.heads == 1)
 
 
 def _adapted(state: Mapping[str, Tensor], old: EncoderConfig, new: EncoderConfig) -> dict[str, Tensor]:

@@ -6,12 +6,13 @@ from encoder.alignment import SECOND, Row, absence, find, rows
 from encoder.changes import everything
 from encoder.errors import ModelError
 from encoder.figures import steps as figures
+from encoder.measures import most_active
 from encoder.numerals import number
 from encoder.steps import TITLES, Place, Step
 from encoder.trace import Trace
 from pages.shared import changing, prose, state, tables, traces
 from pages.shared.cards import guesses
-from pages.shared.columns import SIDES, Column, as_read, columns, row
+from pages.shared.columns import OFFERED, SIDES, Column, as_read, columns, row
 from pages.shared.state import Side
 
 ROUNDING = 1e-5  # a larger difference to the model's own numbers is none that rounding makes
@@ -27,7 +28,8 @@ def walked(column: Column) -> tuple[Step, ...]:
         reads = column.reads()
     with right:
         if state.get("step").removesuffix(SECOND) in NEURON_STEPS:  # in which no other token has a part
-            neuron = column.neuron(layer)
+            active = most_active(column.read.layers[layer].neurons[[reads]], OFFERED)  # at the token that reads
+            neuron = column.neuron(layer, active.tolist())
         else:
             read = column.is_read()
     try:

@@ -15,30 +15,48 @@ def step(page):
 
 
 def test_arrow_keys_go_through_the_steps_and_leave_sliders_and_text_alone(visitor):
-    page = visitor().open("/inside-a-layer", text=TEXT)
+    page = visitor().open("/inside-a-layer", text=TEXT, step="embedding")
     settle(page)
-    expect(step(page)).to_have_value("1 of 13: Embedding")
+    expect(step(page)).to_have_value("Embedding")
     expect(chart(page, "a", 1).locator(HEAT)).to_have_count(1)
     page.keyboard.press("ArrowRight")
-    expect(step(page)).to_have_value("2 of 13: Norm around attention")
+    expect(step(page)).to_have_value("Norm around attention (left only)")
+    expect(page.get_by_text("MiniLM has no step here", exact=False)).to_be_visible()
     page.keyboard.press("ArrowRight")
-    expect(step(page)).to_have_value("3 of 13: Query, key and value")
+    expect(step(page)).to_have_value("Query, key and value")
+    expect(page.get_by_text("Step 3 of 13", exact=False)).to_be_visible()
+    expect(page.get_by_text("Step 2 of 13", exact=False)).to_be_visible()
     expect(chart(page, "b", 2).locator(".ytick text")).to_have_text(["value", "key", "query"])
     page.keyboard.press("ArrowLeft")
-    expect(step(page)).to_have_value("2 of 13: Norm around attention")
+    expect(step(page)).to_have_value("Norm around attention (left only)")
     settle(page)
-    pick(page, "layer").locator("input[type=range]").focus()
+    slider = pick(page, "layer").locator("input[type=range]")
+    before = slider.input_value()
+    slider.focus()
     page.keyboard.press("ArrowRight")
-    expect(pick(page, "layer").locator("input[type=range]")).to_have_value("2")
+    expect(slider).to_have_value(str(int(before) + 1))
     settle(page)
-    expect(step(page)).to_have_value("2 of 13: Norm around attention")
+    expect(step(page)).to_have_value("Norm around attention (left only)")
     text = pick(page, "text").locator("textarea").first
     text.focus()
     page.keyboard.press("ArrowRight")
     settle(page)
-    expect(step(page)).to_have_value("2 of 13: Norm around attention")
+    expect(step(page)).to_have_value("Norm around attention (left only)")
     page.get_by_role("button", name="On").click()
-    expect(step(page)).to_have_value("3 of 13: Query, key and value")
+    expect(step(page)).to_have_value("Query, key and value")
+
+
+def test_each_side_keeps_its_own_order_to_the_end(visitor):
+    page = visitor().open("/inside-a-layer", text=TEXT, step="after_attention")
+    settle(page)
+    for title in ("Norm around attention (right only)", "Norm around feed-forward (left only)", "Feed-forward, in"):
+        page.keyboard.press("ArrowRight")
+        expect(step(page)).to_have_value(title)
+        settle(page)
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("ArrowLeft")
+    expect(step(page)).to_have_value("Norm around attention (right only)")
+    arrive(page, step="attention_norm_b")
 
 
 def test_hovering_a_cell_says_the_number_of_the_trace(visitor, minilm):

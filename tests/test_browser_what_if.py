@@ -23,7 +23,7 @@ def word(page, text, nth=0):
 def test_a_clicked_word_is_hidden_then_replaced_then_there_again(visitor, scratch):
     page = visitor().open("/what-if", text=TEXT, **NOTHING)
     settle(page)
-    expect(page.get_by_text("Nothing is changed yet").first).to_be_visible()
+    expect(page.get_by_text("Nothing is changed here").first).to_be_visible()
     word(page, "cat").click()
     expect(page.locator(".said bdi")).to_have_text("The [MASK] sat on the mat.")
     expect(chart(page, "a", 1).locator(HEAT)).to_have_count(1)
@@ -37,7 +37,7 @@ def test_a_clicked_word_is_hidden_then_replaced_then_there_again(visitor, scratc
     arrive(page, put_in="dog")
     expect(page.locator(".said bdi")).to_have_text("The dog sat on the mat.")
     word(page, "cat").click()
-    expect(page.get_by_text("Nothing is changed yet").first).to_be_visible()
+    expect(page.get_by_text("Nothing is changed here").first).to_be_visible()
 
 
 def test_quick_clicks_on_words_are_all_heard(visitor):
@@ -102,8 +102,42 @@ def test_another_text_lets_the_chosen_words_go(visitor):
     page = visitor().open("/what-if", text=TEXT, changed="1-5")
     settle(page)
     type_text(page, "Rain fell.")
-    assert "changed" not in page.url
-    expect(page.locator(".said bdi")).to_have_text("Rain [MASK].")
+    arrive(page, changed="")  # and no other word is masked: the learner has chosen
+    expect(page.locator(".said bdi")).to_have_count(0)
+
+
+def test_the_page_opens_on_one_change_and_says_which_and_a_head_is_not_mixed_with_it(visitor):
+    page = visitor().open("/what-if", text=TEXT)
+    settle(page)
+    undo = page.locator("[class*=st-key-undo-] button")
+    expect(undo).to_have_text([re.compile("“cat” masked")])
+    page.get_by_role("button", name="Heads and neurons").first.click()
+    unfold(pick(page, "off"))
+    page.get_by_role("option", name="layer 1, head 2", exact=True).click()
+    arrive(page, off="1.2")
+    expect(undo).to_have_text([re.compile("Left: layer 1, head 2 off")])
+    expect(page.locator(".said bdi")).to_have_count(0)
+    page.keyboard.press("Escape")
+    undo.first.click()
+    expect(undo).to_have_count(0)
+    expect(page.get_by_text("Nothing is changed here")).to_have_count(2)
+
+
+def test_names_of_tokens_never_lie_on_a_map(visitor):
+    address = {"changed": "1", "put_in": "unbelievably", "outcome": "attention"}
+    for phone in (False, True):
+        text = "The dendrochronologist photographed an uncharacteristically twisted pine."
+        page = visitor(phone=phone).open("/what-if", text=text, show="b", **address)
+        settle(page)
+        picture = chart(page, "b", 1)
+        expect(picture.locator(HEAT)).to_have_count(3)
+        maps = [each.bounding_box() for each in picture.locator(HEAT).all()]
+        names = [each.bounding_box() for each in picture.locator(".ytick text, .y3tick text").all()]
+        assert len(names) > 20
+        for name in names:
+            for one in maps:
+                assert name["x"] + name["width"] <= one["x"] + 1 or one["x"] + one["width"] <= name["x"] + 1
+        assert min(one["width"] for one in maps) > 40
 
 
 @pytest.mark.parametrize("text", HOSTILE)

@@ -408,13 +408,30 @@ def test_compared_models_stand_in_one_picture_by_name():
 
 def test_a_map_of_all_heads_has_a_row_a_layer_and_a_column_a_head():
     values = np.arange(1, 7, dtype=np.float32).reshape(2, 3)
-    figure = what_if.ranking(values, LEFT, "nats")
+    figure = what_if.ranking(values, LEFT, "nats", 8)
     heat = figure.data[0]
     np.testing.assert_array_equal(heat.z, values)
     assert (list(heat.y), list(heat.x)) == (["layer 1", "layer 2"], ["1", "2", "3"])
-    assert figure.layout.xaxis.title.text == "head"
+    assert figure.layout.xaxis.title.text == "head that is off"
     assert figure.layout.yaxis.autorange is None  # the first layer at the bottom
-    assert (heat.zmin, heat.zmax, heat.colorbar.title.text) == (0, 6, "nats")
+    assert (heat.zmin, heat.zmax, heat.colorbar.title.text) == (0, 8, "nats")
+
+
+def test_names_beside_three_maps_stand_at_their_outer_edges():
+    tokens = ["[CLS]", "dendrochronologist", "<b>"], ["[CLS]", "a", "cat", "<b>"]
+    before, after = np.eye(3, dtype=np.float32), np.eye(4, dtype=np.float32)
+    gone = np.full((3, 3), np.nan, dtype=np.float32)
+    figure = what_if.before_and_after((before, after), tokens, gone, LEFT, 0.5)
+    assert [trace.name for trace in figure.data] == ["Before", "Difference", "After"]
+    axes = figure.layout.yaxis, figure.layout.yaxis2, figure.layout.yaxis3
+    assert [(axis.side, axis.showticklabels) for axis in axes] == [("left", True), ("left", False), ("right", True)]
+    assert all(axis.automargin for axis in axes)
+    assert max(len(name.rstrip("\u200b").replace("&lt;", "<").replace("&gt;", ">")) for name in figure.data[0].y) <= 9
+    assert not any("<" in name for trace in figure.data for name in trace.y)
+    assert (figure.data[1].zmin, figure.data[1].zmax) == (-0.5, 0.5)
+    same = what_if.before_and_after((before, before), (tokens[0], tokens[0]), gone, LEFT, 0.5)
+    assert same.layout.yaxis3.showticklabels is False
+    assert figure.layout.xaxis2.title.text == "row: token that reads, column: token that is read"
 
 
 # Tokens stay text
@@ -613,8 +630,8 @@ def test_the_activation_functions_of_both_sides_have_one_axis():
     reach = steps.span(bends)
     assert reach == (-4, 8)
     for at in bends:
-        line = sent(steps.bend(at, LEFT, reach))["data"][0]
-        assert (line["x"][0], line["x"][-1]) == reach
+        line = steps.bend(at, LEFT, reach).data[0]
+        assert (line.x[0], line.x[-1]) == reach
 
 
 @pytest.mark.parametrize("many", [FFN, 399, 401, 3072])

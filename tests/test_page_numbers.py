@@ -235,7 +235,7 @@ def test_the_neurons_that_go_with_one_are_those_of_the_highest_correlation():
 
 
 def test_a_flipped_choice_has_its_consequences_beside_what_was_before(models, reads):
-    app = open_page("step_by_step", text=TEXT, flip_norm="none")
+    app = open_page("step_by_step", text=TEXT, step="embedding", flip_norm="none")
     changed = models["a"].what_if(Changes(choices=(("norm", "none"),))).trace(TEXT)
     table = the_table(app, "a")
     assert table["Layer"].tolist() == [*range(1, len(reads["a"].layers) + 1)]

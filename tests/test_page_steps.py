@@ -154,7 +154,7 @@ def test_a_difference_that_rounding_does_not_make_is_said(monkeypatch):
     real = traces.walk
     monkeypatch.setattr(traces, "walk", wrong)
     for apart in (0.57, float("nan"), float("inf")):  # noqa: B007 (`wrong` takes it)
-        app = open_page("step_by_step", text=TEXT)
+        app = open_page("step_by_step", text=TEXT, step="embedding")
         assert fine(app)
         assert "differs from what transformers computed" in said(half(app, "b"))
         assert "equals what" not in said(half(app, "b"))

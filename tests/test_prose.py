@@ -10,7 +10,7 @@ import pytest
 
 from encoder.catalogue import ROOT, catalogue
 from encoder.labels import visible
-from pages.shared.choices import FIRST_TEXT
+from pages.shared.choices import CHOICES, FIRST_TEXT
 from pages.shared.prose import asset, chips, plain
 from tests.synthetic import HOSTILE
 
@@ -25,6 +25,15 @@ def calls(path, name):
         if isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", "")) == name:
             known = {word.arg: word.value.value for word in node.keywords if isinstance(word.value, ast.Constant)}
             yield [argument.value for argument in node.args if isinstance(argument, ast.Constant)], known
+
+
+def topics(path):
+    """The explanations of a page: one, or, where its title names the view too, one of each view."""
+    [(arguments, _)] = calls(path, "title")
+    page, words = arguments[-1], path.read_text(encoding="utf-8")
+    if f'"{page}", view' in words.replace("\n", " "):
+        return [topic for topic in EXPLANATIONS if topic.startswith(f"{page}_")]
+    return [page]
 
 
 ENTRIES = [(arguments[0], words) for arguments, words in calls(ROOT / "app.py", "Page")]
@@ -54,10 +63,28 @@ def test_the_address_of_a_page_is_not_its_file_name(file, words):
 @pytest.mark.parametrize(("file", "words"), ENTRIES, ids=lambda value: value if isinstance(value, str) else "")
 def test_a_page_has_the_title_that_the_app_gives_it_and_an_explanation(file, words):
     [(arguments, _)] = calls(ROOT / file, "title")
-    title, why, explain = arguments
+    title, why, _ = arguments
     assert title == words["title"]
     assert why.endswith(".")
-    assert explain in EXPLANATIONS
+    assert topics(ROOT / file)
+    assert set(topics(ROOT / file)) <= set(EXPLANATIONS)
+
+
+@pytest.mark.parametrize(("page", "choice"), [("what_if", "what_if_view")])
+def test_every_view_of_a_page_has_an_explanation_of_its_own(page, choice):
+    told = {}
+    for topic in topics(ROOT / f"pages/{page}.py"):
+        view = topic.removeprefix(f"{page}_")
+        assert CHOICES[choice].read(view) == view
+        told[view] = asset(f"explain/{topic}.md").partition("**How to read it.**")[2]
+        assert told[view]
+    views = next(
+        [key.value for key in node.value.keys]
+        for node in ast.parse((ROOT / f"pages/{page}.py").read_text(encoding="utf-8")).body
+        if isinstance(node, ast.Assign) and node.targets[0].id == "VIEWS"
+    )
+    assert sorted(told) == sorted(views)
+    assert len(set(told.values())) == len(told)
 
 
 def test_the_readme_names_every_page():
@@ -69,9 +96,8 @@ def test_the_readme_names_every_page():
 
 
 def test_every_explanation_is_used():
-    used = {
-        arguments[-1] for path in PAGES for name in ("title", "more", "paragraph") for arguments, _ in calls(path, name)
-    }
+    used = {topic for path in PAGES for topic in topics(path)}
+    used |= {arguments[-1] for path in PAGES for name in ("more", "paragraph") for arguments, _ in calls(path, name)}
     used |= {arguments[0] for arguments, _ in calls(ROOT / "pages/shared/sidebar.py", "_about") if arguments}
     parts = [arguments for path in ROOT.glob("pages/shared/*.py") for arguments, _ in calls(path, "asset") if arguments]
     used |= {Path(name).stem for [name] in parts if name.startswith("explain/")}
@@ -92,11 +118,11 @@ def test_an_explanation_is_whole(topic):
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
 def test_what_a_page_explains_has_a_formula_in_words_and_in_latex_and_its_sources(path):
-    [(arguments, _)] = calls(path, "title")
-    text = asset(f"explain/{arguments[-1]}.md")
-    assert "$$" in text
-    assert "**In words" in text
-    assert "**Sources" in text
+    for topic in topics(path):
+        text = asset(f"explain/{topic}.md")
+        assert "$$" in text
+        assert "**In words" in text
+        assert "**Sources" in text
 
 
 def test_every_example_has_a_title_of_its_own_a_text_and_a_reason():

@@ -66,7 +66,7 @@ CHANGES = {
     "flip_shared_projections": ("step_by_step", {}, "selectbox", "shared", "shared"),
     "flip_activation": ("step_by_step", {}, "selectbox", "relu", "relu"),
     "to": ("step_by_step", {}, "selectbox", 3, "3"),
-    "step": ("step_by_step", {}, "selectbox", "softmax", "softmax"),
+    "step": ("step_by_step", {}, "selectbox", "score", "score"),
     "quantity": ("layers", {}, "selectbox", "entropy", "entropy"),
     "layout": ("attention", {}, "explorer", "lines", "lines"),
     "weights": ("attention", {}, "explorer", "rollout", "rollout"),

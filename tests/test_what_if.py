@@ -19,6 +19,7 @@ from encoder.changes import (
 from encoder.edits import Edit, Pairs, edited, pairs
 from encoder.errors import ModelError
 from encoder.formulas import Affine, Norm, activated, applied, normed
+from encoder.labels import visible
 from encoder.measures import cosine, turn
 from encoder.model import Encoder
 from encoder.models import load
@@ -349,7 +350,7 @@ def test_heads_that_are_off_change_the_reading_in_their_own_column_only(both_mod
     scratch, minilm = both_models
     app = open_page("what_if", text=TEXT, changed="", off_b="4.6-6.1")
     assert fine(app)
-    assert "Nothing is changed yet" in said(half(app, "a"))
+    assert "Nothing is changed here" in said(half(app, "a"))
     assert app.multiselect(key="pick.off_b").value == ["4.6", "6.1"]
     expected = turns(minilm.trace(TEXT), minilm.what_if(Changes(frozenset({(3, 5), (5, 0)}))).trace(TEXT))
     assert np.allclose(numbers(charts(app)["chart-b-1"]["data"][0]["z"]), expected, atol=1e-5)
@@ -361,7 +362,7 @@ def test_heads_that_are_off_change_the_reading_in_their_own_column_only(both_mod
     assert len({charts(app)[f"chart-{side}-1"]["data"][0]["zmax"] for side in "ab"}) == 1  # colours compare
     app.multiselect(key="pick.off").set_value([]).run()
     assert "off" not in app.query_params
-    assert "Nothing is changed yet" in said(half(app, "a"))
+    assert "Nothing is changed here" in said(half(app, "a"))
 
 
 def test_three_maps_are_a_heads_attention_before_and_after_and_the_difference(both_models):
@@ -370,6 +371,7 @@ def test_three_maps_are_a_heads_attention_before_and_after_and_the_difference(bo
     assert fine(app)
     edit = edited(TEXT, Edit(frozenset({1}), "unbelievably"))
     scratch, minilm = both_models
+    scales = set()
     for side, model, other in (("a", scratch, scratch), ("b", minilm, minilm.what_if(Changes(frozenset({(0, 0)}))))):
         reads = before, after = model.trace(TEXT), other.trace(edit.text)
         one, two = (read.layers[1].attention[2] for read in reads)
@@ -377,9 +379,13 @@ def test_three_maps_are_a_heads_attention_before_and_after_and_the_difference(bo
         assert np.isnan(change).any()
         assert np.nanmax(abs(change)) > 0.01
         three = heat_maps(charts(app, side)[f"chart-{side}-1"])
-        for picture, values, read in zip(three, (one, two, change), (*reads, before), strict=True):
+        for picture, values, read in zip(three, (one, change, two), (before, before, after), strict=True):
             np.testing.assert_allclose(numbers(picture["z"]), values, atol=1e-5)
-            assert names(picture["x"]) == names(picture["y"]) == list(read.tokens.text)
+            short = [visible(token, 9) for token in read.tokens.text]
+            assert names(picture["x"]) == names(picture["y"]) == short
+        scales.add((three[1]["zmin"], three[1]["zmax"]))
+    [(low, high)] = scales  # one on both sides
+    assert low == -high
 
 
 def test_the_table_of_all_heads_is_the_ablation(both_models):
@@ -447,7 +453,7 @@ def test_parts_can_be_left_out_of_a_reading_without_words():
     assert fine(app)
     assert app.multiselect(key="pick.without").value == ["norms"]
     assert "This text has no word to click." in said(app)
-    assert "Now, without norms in the layers:" in html(app)
+    assert [button.label for button in app.button if button.key.startswith("undo")] == ["without norms in the layers"]
 
 
 def test_a_neuron_named_twice_in_an_address_counts_once():

@@ -128,13 +128,6 @@ def three_readings(read: Trace, layer: int, head: int, colour: str) -> Figure:
     return panels(maps, colour)
 
 
-def before_and_after(before: Panel, after: Panel, difference: Array, colour: str) -> Figure:
-    """A head's attention, what it is after a change, and the difference at the tokens that both have."""
-    top = float(np.nanmax(abs(difference), initial=0.05))
-    last = Panel(f"Difference, ±{top:.2f}", difference, before.tokens, signed=True, top=top)
-    return panels([before, after, last], colour)
-
-
 def one_head(attention: Array, tokens: Sequence[str], colour: str) -> Figure:
     """One head large, [query, key], with numbers where there is room; the axes say which way attention points."""
     names = labels(tokens)

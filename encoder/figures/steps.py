@@ -63,6 +63,7 @@ def shares(row: Shares, tokens: Sequence[str], colour: str) -> Figure:
     looked_at = np.arange(len(names)) == row.read
     bars = {
         "type": "bar", "x": names, "y": row.share, "cliponaxis": False, "textposition": "outside",
+        "textangle": 0, "constraintext": "none",
         "text": [f"{share:.2f}" if here else "" for share, here in zip(row.share, looked_at, strict=True)],
         "marker": {"color": [rgba(colour, 1 if here else BESIDE) for here in looked_at]},
         "hovertemplate": "%{x}<br>%{y:.4f}<extra></extra>",

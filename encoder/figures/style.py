@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from plotly.graph_objects import Figure as Figure  # also for pages, which know nothing else of Plotly
 
-from encoder.labels import apart, visible
+from encoder.labels import LONGEST, apart, visible
 from encoder.trace import Array
 
 # Okabe and Ito's palette, which colour-blind readers can tell apart. Left is from scratch, right is pretrained.
@@ -56,13 +56,13 @@ SIGNED_SCALE: Scale = [
 ]  # fmt: skip
 
 
-def labels(tokens: Sequence[str]) -> list[str]:
-    """Tokens as axis categories: safe to draw, at most 24 characters, and each its own.
+def labels(tokens: Sequence[str], longest: int = LONGEST) -> list[str]:
+    """Tokens as axis categories: safe to draw, at most so many characters, and each its own.
 
     Plotly would draw a token that comes twice only once. Axes of tokens are of type category: Plotly would place "7" or
     "2020" by number.
     """
-    return apart(escape(visible(token)) for token in tokens)
+    return apart(escape(visible(token, longest)) for token in tokens)
 
 
 def excerpt(text: str, place: int, longest: int = 30) -> str:

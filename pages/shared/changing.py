@@ -5,12 +5,14 @@ from collections.abc import Iterator, Sequence
 import streamlit as st
 
 from encoder.changes import Changes
-from encoder.edits import Edit, Span, edited, words
+from encoder.edits import Edit, Span, real, words
 from encoder.labels import apart, visible
 from encoder.measures import most_active
+from encoder.starts import noun
+from encoder.tokens import MASKS
 from encoder.trace import Trace
 from pages.shared import choices, prose, state, traces
-from pages.shared.columns import Column
+from pages.shared.columns import SIDES, Column
 
 MOST_WORDS = 120  # that can be clicked: each is a button
 FEW_WORDS, WORDS_HEIGHT = 40, 150  # more of them scroll, in so many pixels: the picture must not be pushed away
@@ -40,8 +42,9 @@ WORDS: dict[str, tuple[str, dict[str, str]]] = {
 
 
 def edit() -> Edit:
-    """What the learner does to the text."""
+    """What the learner does to the text, or our example: a noun is masked, and nothing else is changed."""
     text = traces.text()
+    state.keep_example(off="", off_b="")
     spans = words(text)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         with st.container(width="stretch", height=WORDS_HEIGHT if len(spans) > FEW_WORDS else "content", border=False):
@@ -57,13 +60,19 @@ def edit() -> Edit:
             )  # fmt: skip
     if len(spans) > MOST_WORDS:
         st.caption(f"The first {MOST_WORDS} of {len(spans)} words.")
-    found = Edit(changed, state.get("put_in"), state.get("shuffled"))
-    left_out = f", without {', '.join(WITHOUT[name][0] for name in without)}" if without else ""
-    if found or left_out:
-        st.html(prose.labelled(f"Now{left_out}:", edited(text, found).text))
     if "residuals" in without or "norms" in without:
         st.caption("A model that never learned to do without mostly falls apart: that shows what the part carries.")
-    return found
+    return real(text, Edit(changed, state.get("put_in"), state.get("shuffled")))
+
+
+def has_mask() -> bool:
+    """Whether a token is masked as the text was typed: then our example masks no second one."""
+    return any(mask in traces.text(name) for name in ("text", "pair") for mask in MASKS)
+
+
+def _example(text: str) -> int | None:
+    """The word that our example masks."""
+    return noun(text) if state.is_example() and not has_mask() else None
 
 
 def _clicked(text: str, spans: list[Span]) -> frozenset[int]:
@@ -74,51 +83,87 @@ def _clicked(text: str, spans: list[Span]) -> frozenset[int]:
     # Streamlit tells buttons apart by their labels: of two equal words it would take the last.
     labels = apart(prose.plain(visible(text[slice(*span)])) for span in spans[:MOST_WORDS])
     places = [str(place) for place in range(len(labels))]
+    ours = str(_example(text))
     chosen = state.several(
-        st.pills, "changed", "Click a word to hide or replace it", places, lambda place: labels[int(place)],
-        selection_mode="multi",
+        st.pills, "changed", "Click a word to mask or replace it", places, lambda place: labels[int(place)],
+        wish=[ours] if ours in places else None, selection_mode="multi",
     )  # fmt: skip
     return frozenset(map(int, chosen))
 
 
 def inside(column: Column) -> Changes:
-    """What the learner changes in a column's model."""
+    """What the learner changes in a column's model, or our example: the head that opens this page is off.
+
+    What the model is without already is no change. Raises ModelError.
+    """
     without = tuple(WITHOUT[name][1] for name in state.chosen("without", WITHOUT))
     off, scaled = state.sided("off", column.side), state.sided("scaled", column.side)
     of_heads, of_neurons = _heads(column), _neurons(column)
-    count = len(state.chosen(off, of_heads)) + len(state.chosen(scaled, of_neurons))
+    count = len(heads_off(column)) + len(state.chosen(scaled, of_neurons))
     label = f"Heads and neurons ({count} changed)" if count else "Heads and neurons"
     with st.popover(label, icon=":material/tune:", width="stretch"):
-        heads = state.several(st.multiselect, off, "Heads that are off", of_heads, _head_name)
-        neurons = state.several(st.multiselect, scaled, "Neurons", of_neurons, _neuron_name)
+        heads = state.several(st.multiselect, off, "Heads that are off", of_heads, head_name, wish=heads_off(column))
+        neurons = state.several(st.multiselect, scaled, "Neurons", of_neurons, neuron_name)
         factor = state.mirror(
             st.segmented_control, state.sided("factor", column.side), "These neurons’ activations", required=True,
             options=list(choices.FACTORS), format_func=choices.FACTORS.__getitem__,
         )  # fmt: skip
-        st.caption(f"Offered are the {EACH_LAYER} most active neurons of each layer, and any that the address names.")
+        st.caption(
+            f"Offered are the {EACH_LAYER} most active neurons of each layer, and any that the address names. "
+            "A neuron’s number is its place in the layer; it has no other name."
+        )
     return Changes(
         frozenset(head for name in heads for head in _off(name, column.read.model.heads)),
         tuple((layer - 1, neuron - 1, factor) for layer, neuron in map(_pair, neurons)),
-        without,
+        traces.differences(column.side, without),
     )
+
+
+def heads_off(column: Column) -> list[str]:
+    """The names of the heads that are off in a column."""
+    ours = _example_head(column)
+    return state.chosen(state.sided("off", column.side), _heads(column)) if ours is None else ours
+
+
+def _example_head(column: Column) -> list[str] | None:
+    """The head that our example has off where no word is masked for it; None once the learner chooses."""
+    if not state.is_example() or _example(traces.text()) is not None:
+        return None
+    ours = f"{column.start.layer + 1}.{column.start.head + 1}"
+    state.keep_example(**{state.sided("off", column.side): ours})
+    return [ours]
 
 
 def flips(columns: Sequence[Column]) -> None:
     """Choices in the making of an encoder in which the articles, BERT and the textbook differ."""
-    if not any(column.from_scratch for column in columns):
+    own = [column for column in columns if column.from_scratch]
+    if not own:
         return
-    count = sum(bool(state.get(f"flip_{name}")) for name in WORDS)
+    count = len({name for column in own for name, _ in making(column).choices})
     with st.popover(f"Flip a choice ({count} flipped)" if count else "Flip a choice", icon=":material/tune:"):
         st.caption("The encoder from scratch with its own weights, made otherwise. It was never trained so.")
         st.caption(prose.asset("explain/articles.md"))
         for name, (label, options) in WORDS.items():
-            state.mirror(st.selectbox, f"flip_{name}", label, options=list(options), format_func=options.__getitem__)
+            titles = {value: title + _already(name, value, own) for value, title in options.items()}
+            state.mirror(
+                st.selectbox, f"flip_{name}", label, options=list(titles), format_func=titles.__getitem__
+            )  # fmt: skip
+
+
+def _already(name: str, value: str, own: Sequence[Column]) -> str:
+    """What stands beside an option that is no change for some of the encoders from scratch."""
+    if not value:
+        return ""
+    choice = (name, choices.FLIPS[name][value])
+    same = [SIDES[column.side].lower() for column in own if not traces.differences(column.side, (choice,))]
+    return "" if not same else " · already so" if len(same) == len(own) else f" · already so on the {same[0]}"
 
 
 def making(column: Column) -> Changes:
-    """The choices that were flipped, for a column whose encoder is from scratch."""
+    """The choices that were flipped, for a column whose encoder is from scratch: to what it is not already."""
     chosen = {name: state.get(f"flip_{name}") for name in WORDS} if column.from_scratch else {}
-    return Changes(choices=tuple((name, choices.FLIPS[name][value]) for name, value in chosen.items() if value))
+    flipped = tuple((name, choices.FLIPS[name][value]) for name, value in chosen.items() if value)
+    return Changes(choices=traces.differences(column.side, flipped))
 
 
 def _heads(column: Column) -> list[str]:
@@ -132,7 +177,8 @@ def _off(name: str, heads: int) -> Iterator[tuple[int, int]]:
     return ((layer - 1, number - 1) for number in ([head] if head else range(1, heads + 1)))
 
 
-def _head_name(name: str) -> str:
+def head_name(name: str) -> str:
+    """What the learner reads of a head, or of all heads of a layer."""
     layer, head = _pair(name)
     return f"layer {layer}, head {head}" if head else f"layer {layer}, all heads"
 
@@ -158,7 +204,8 @@ def _asked_for(column: Column) -> Iterator[str]:
             yield name
 
 
-def _neuron_name(name: str) -> str:
+def neuron_name(name: str) -> str:
+    """What the learner reads of a neuron."""
     return "layer {}, neuron {}".format(*_pair(name))
 
 

@@ -84,6 +84,7 @@ FLIPS: dict[str, dict[str, str | bool]] = {
     "shared_projections": {"full": False, "shared": True},
     "activation": {"gelu": "gelu", "relu": "relu"},
 }
+EXAMPLE = "example"  # of changed words: nobody has changed anything, and What if shows a change of ours
 OPEN = -1  # of layers, heads and tokens: nobody has chosen yet
 MOST = 1_000_000  # no model has as many layers, heads, tokens or neurons; each page knows its own model's limit
 CHOICES: dict[str, Choice] = {
@@ -112,11 +113,11 @@ CHOICES: dict[str, Choice] = {
     "neuron_view": Choice("after", _one_of("before", "after", "corpus")),
     # Of all steps the softmax alone has its numbers beside the words of the sentence: who reads how much of whom.
     "step": Choice("softmax", _one_of(*alignment.KEYS)),
-    # What if: words by their places (a first visit shows a finished example: the second word is hidden), then what each
-    # column does without, or with more of.
+    # What if: words by their places (a first visit shows a finished example), then what each column does without, or
+    # with more of.
     "what_if_view": Choice("change", _one_of("change", "each")),
     "outcome": Choice("hidden", _one_of("hidden", "attention", "guesses")),
-    "changed": Choice("1", _listed(r"(\d+(-\d+)*)?")),
+    "changed": Choice(EXAMPLE, _listed(rf"{EXAMPLE}|(\d+(-\d+)*)?")),
     "put_in": Choice(HIDDEN, _short),
     "shuffled": Choice(False, _flag),
     "without": Choice("", _listed(r"([a-z]+(-[a-z]+)*)?")),

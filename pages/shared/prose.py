@@ -16,13 +16,16 @@ from pages.shared import state
 ASSETS = Path(__file__).parents[2] / "assets"
 
 
-def title(name: str, why: str, explain: str) -> None:
-    """A page's head: its name, one sentence of why, and behind a click the explanation in assets/explain/."""
+def title(name: str, why: str, explain: str, view: str = "") -> None:
+    """A page's head: its name, one sentence of why, and behind a click the explanation in assets/explain/.
+
+    A page of several views has an explanation for each.
+    """
     heading, more = st.columns([3, 1], vertical_alignment="bottom")
     heading.title(name, anchor=False)
     heading.caption(why)
     with more.popover("Why, and the formula", icon=":material/function:", width="stretch"):
-        st.markdown(asset(f"explain/{explain}.md"))
+        st.markdown(asset(f"explain/{explain}_{view}.md" if view else f"explain/{explain}.md"))
     for note in state.notes():
         st.info(note, icon=":material/info:")
 

@@ -12,11 +12,13 @@ from urllib.parse import urlencode
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from pages.shared.choices import CHOICES, LONGEST_ADDRESS, OPEN
+from pages.shared.choices import CHOICES, EXAMPLE, LONGEST_ADDRESS, OPEN
 
 Side = Literal["a", "b"]  # left, right
 SIDED = ("layer", "head", "level", "token", "to", "neuron")  # choices of each column; the right one's names end in _b
 TOGETHER = SIDED[:5]  # move together if that is on; neurons are numbered anew in every model
+OFF = ("off", "off_b")
+CHANGES = ("shuffled", "without", *OFF, "scaled", "scaled_b")  # besides words, what can be changed on What if
 TYPED = ("text", "pair", "elsewhere", "train_text")  # what may be too long for an address
 HEARD = "heard"  # the key of the widget that answers
 
@@ -40,6 +42,16 @@ def settle(names: Iterable[str], shown: Mapping[str, int]) -> None:
                 _kept("choices")[name] = shown[name]
 
 
+def is_example() -> bool:
+    """Whether What if shows a change of ours: nobody has changed anything."""
+    return get("changed") == EXAMPLE and not any(get(name) for name in CHANGES)
+
+
+def keep_example(**off: str) -> None:
+    """The heads that our example has off: once a learner changes one column's, the other column's stay."""
+    _kept("ours").update(off)
+
+
 def _kept(name: str) -> dict[str, Any]:
     """What a session remembers, in few entries: for some widgets Streamlit copies them all."""
     kept: dict[str, Any] | None = st.session_state.get(name)
@@ -51,6 +63,8 @@ def _kept(name: str) -> dict[str, Any]:
 def put(name: str, value: Any) -> None:
     """Choose; a choice of one column is the other's too while both move together."""
     others = value != get(name) and name in ("text", "pair", "a", "b")
+    if name in CHANGES and is_example():
+        _kept("choices").update({"changed": ""} | (_kept("ours") if name in OFF else {}))
     names = [name]
     if name.removesuffix("_b") in TOGETHER and get("together"):
         names = [name.removesuffix("_b"), name.removesuffix("_b") + "_b"]
@@ -59,7 +73,9 @@ def put(name: str, value: Any) -> None:
         if each.startswith("layer"):
             _forget_neuron(each)
     if others:
-        _let_go({"a": ["pins"], "b": ["pins_b"]}.get(name, ["pins", "pins_b", "changed"]))
+        _let_go({"a": ["pins"], "b": ["pins_b"]}.get(name, ["pins", "pins_b"]))
+        if name in ("text", "pair") and get("changed") != EXAMPLE:
+            _kept("choices")["changed"] = ""
     if name == "together" and value:
         _meet()
 
@@ -114,10 +130,13 @@ def mirror(
 
 def several(
     widget: Callable[..., Any], name: str, label: str, options: Sequence[str], shown_as: Callable[[str], str],
-    **more: Any,
+    wish: list[str] | None = None, **more: Any,
 ) -> list[str]:  # fmt: skip
-    """Draw a widget in which some options can be chosen; the choice is their names with "-" between."""
-    key, wish = f"pick.{name}", chosen(name, options)
+    """Draw a widget in which some options can be chosen; the choice is their names with "-" between.
+
+    wish: what it shows instead of the choice.
+    """
+    key, wish = f"pick.{name}", chosen(name, options) if wish is None else wish
     if st.session_state.get(key) != wish:
         st.session_state[key] = wish
     widget(label, options, key=key, format_func=shown_as, on_change=_picked_several, args=(name, key), **more)

@@ -29,6 +29,10 @@ CONSEQUENCES = {
     ),
     "Length": ("size", "The mean length of the layer's hidden states."),
 }
+ABLATION = {
+    "1 − cosine": "How far the last hidden states turn without this head, mean over tokens: 0 is not at all.",
+    "KL of the guess, nats": "How far the guess behind the first [MASK] moves without this head: 0 is not at all.",
+}
 EXPONENTIAL = "e^(score − largest)"
 
 
@@ -88,7 +92,7 @@ def ablation(found: Ablation, side: Side) -> None:
     }
     if found.divergence is not None:
         columns["KL of the guess, nats"] = [float(found.divergence[place]) for place in order]
-    formats = {name: st.column_config.NumberColumn(format="%.4f") for name in list(columns)[2:]}
+    formats = {name: st.column_config.NumberColumn(format="%.4f", help=ABLATION[name]) for name in list(columns)[2:]}
     st.dataframe(pd.DataFrame(columns), hide_index=True, key=f"ablation-{side}", height=320, column_config=formats)
 
 

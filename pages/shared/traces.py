@@ -10,7 +10,7 @@ import streamlit as st
 
 from encoder import heads, maps, packing, starts, steps
 from encoder.catalogue import Entry, Version
-from encoder.changes import Ablation, Changes
+from encoder.changes import Ablation, Changes, Choices
 from encoder.edits import Edit, Pairs, edited
 from encoder.maps import Places, Space
 from encoder.packing import Overview, Packed
@@ -158,6 +158,11 @@ def what_if(side: Side, changes: Changes, edit: Edit = NO_EDIT) -> Trace:
         return other.trace(edited(typed, edit).text, pair, limit)
 
     return once(Trace, (*question, changes, edit), lambda: in_turn(read))
+
+
+def differences(side: Side, choices: Choices) -> Choices:
+    """Those of some choices in which the side's model is not so already. Raises ModelError."""
+    return model(side).differences(choices) if choices else ()
 
 
 def ablation(side: Side) -> Ablation:
