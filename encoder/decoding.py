@@ -15,6 +15,8 @@ from typing import BinaryIO
 
 from charset_normalizer import from_bytes
 
+from encoder.errors import KnownError
+
 MOST_UNREADABLE = 1 / 200  # of the characters: with more, one word in forty would be damaged
 AT_ONCE = 1 << 20  # bytes that are read at once
 SAMPLE = 1 << 16  # bytes in which an encoding is looked for
@@ -68,29 +70,29 @@ class Encoding:
 
 
 def decoded(data: bytes) -> tuple[str, Encoding]:
-    """The text of a file that is in memory. Raises ValueError, in a sentence, for what is no plain text."""
+    """The text of a file that is in memory. Raises KnownError, in a sentence, for what is no plain text."""
     file = io.BytesIO(data)
     encoding = detect(file)
     return "".join(_text(file, encoding.name)), encoding
 
 
 def lines(file: Path) -> tuple[Iterator[str], Encoding]:
-    """The lines of a text file that are not blank, as they come. Raises OSError, and ValueError as `decoded` does."""
+    """The lines of a text file that are not blank, as they come. Raises OSError, and KnownError as `decoded` does."""
     with file.open("rb") as opened:
         try:
             encoding = detect(opened)
-        except ValueError as error:
-            raise ValueError(f"{file}: {error}") from error
+        except KnownError as error:
+            raise KnownError(f"{file}: {error}") from error
     return _lines(file, encoding.name), encoding
 
 
 def detect(file: BinaryIO) -> Encoding:
-    """The encoding of a file. Raises ValueError for one that is no plain text, or in an encoding that is not known."""
+    """The encoding of a file. Raises KnownError for one that is no plain text, or in an encoding that is not known."""
     file.seek(0)
     start = file.read(max(len(signature) for signature, _ in SIGNATURES))
     for signature, what in SIGNATURES:
         if start.startswith(signature):
-            raise ValueError(f"This is {what}, not plain text. Save it as plain text in UTF-8 (.txt) first.")
+            raise KnownError(f"This is {what}, not plain text. Save it as plain text in UTF-8 (.txt) first.")
     if name := next((name for mark, name in MARKS if start.startswith(mark)), None):
         return _bearable(_counted(file, name))
     broken, well = _as_utf8(file)
@@ -113,7 +115,7 @@ def _as_utf8(file: BinaryIO) -> tuple[int, int]:
 
 def _bearable(encoding: Encoding) -> Encoding:
     if encoding.unreadable > MOST_UNREADABLE * encoding.characters:
-        raise ValueError(
+        raise KnownError(
             f"This file is no plain text, or damaged: {encoding.unreadable / encoding.characters:.1%} of its "
             f"characters cannot be read, and {MOST_UNREADABLE:.1%} may be. Save it as plain text in UTF-8 (.txt)."
         )
@@ -141,14 +143,14 @@ def _sample(file: BinaryIO) -> bytes:
 
 
 def _likeliest(sample: bytes, candidates: list[str]) -> str:
-    """Raises ValueError where none of the encodings fits.
+    """Raises KnownError where none of the encodings fits.
 
     charset-normalizer tells scripts apart well, and Western from Central European texts badly: so the commoner of these
     two is taken wherever it is possible at all.
     """
     found = list(from_bytes(sample, steps=20, cp_isolation=candidates, preemptive_behaviour=False))
     if not found:
-        raise ValueError("This file is no plain text, or in an encoding that is not known here. Save it as UTF-8.")
+        raise KnownError("This file is no plain text, or in an encoding that is not known here. Save it as UTF-8.")
     if any(WESTERN in match.could_be_from_charset for match in found):
         return WESTERN
     return found[0].encoding

@@ -5,7 +5,11 @@ import logging
 log = logging.getLogger(__name__)
 
 
-class ModelError(ValueError):
+class KnownError(ValueError):
+    """What cannot be done, for a reason that we know; whatever else goes wrong belongs in a log."""
+
+
+class ModelError(KnownError):
     """A model that cannot be had, or that cannot be read."""
 
 

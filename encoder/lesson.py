@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 if TYPE_CHECKING:
     from encoder.model import EncoderConfig
 
+from encoder.errors import KnownError
+
 SNAPSHOTS = 28  # moments of a lesson that are kept
 EXAMS = 80  # in a whole lesson
 SENTENCES, LENGTH = 32, 32  # of a step; tokens of a sequence of the learner's own text
@@ -50,7 +52,7 @@ class LessonConfig:
 
     def __post_init__(self) -> None:
         if self.width % self.heads:
-            raise ValueError(f"The width ({self.width}) must be a multiple of the number of heads ({self.heads}).")
+            raise KnownError(f"The width ({self.width}) must be a multiple of the number of heads ({self.heads}).")
 
     @property
     def moments(self) -> list[int]:

@@ -6,6 +6,7 @@ from typing import Literal
 
 import numpy as np
 
+from encoder.errors import KnownError
 from encoder.trace import Array, Trace, read_only
 
 
@@ -31,7 +32,7 @@ class Places:
 
 
 def places(trace: Trace, space: Space) -> Places:
-    """The map of a reading by PCA in two or three dimensions, or by t-SNE. Raises ValueError for too few tokens."""
+    """The map of a reading by PCA in two or three dimensions, or by t-SNE. Raises KnownError for too few tokens."""
     states = hidden_states(trace)
     if space == "tsne":
         return Places(read_only(np.stack(tsne(states))), ("t-SNE 1", "t-SNE 2"))
@@ -74,9 +75,9 @@ def tsne(states: Sequence[Array]) -> list[Array]:
 
     everything = np.concatenate(states)
     if len(everything) < 5:
-        raise ValueError("t-SNE needs at least 5 points.")
+        raise KnownError("t-SNE needs at least 5 points.")
     if len(everything) > MOST_POINTS:
-        raise ValueError(
+        raise KnownError(
             f"t-SNE takes at most {MOST_POINTS} points, and all tokens of all layers are {len(everything)}: "
             "shorten the text, or use PCA, which has no such limit."
         )

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from encoder.changes import Ablation, Changes, Choices
+from encoder.checks import check, not_finite
 from encoder.devices import free_memory, is_out_of_memory, synchronize, threads
 from encoder.edits import Pairs
 from encoder.errors import ModelError
@@ -74,8 +75,14 @@ class Model:
 
         At most `limit` tokens are read (special ones always), and never more than the model has positions;
         how many were left out is in `trace.tokens.left_out`. Where an accelerator runs out of memory the CPU does the
-        work instead; `trace.device` is where it was really done.
+        work instead; `trace.device` is where it was really done. Raises ModelError where a layer's numbers are not
+        finite, or mean nothing: nobody could tell a picture of them from a true one.
         """
+        read = self._trace(text, pair, limit)
+        check(read)
+        return read
+
+    def _trace(self, text: str, pair: str | None, limit: int) -> Trace:
         ids, tokens = self._tokenizer.encode(text, pair, min(limit, self.positions))
         *accelerated, cpu = self._readers
         for reader in accelerated:
@@ -109,12 +116,14 @@ class Model:
         encoder = self._ours()
         ids, tokens = self._tokenizer.encode(text, pair, min(limit, self.positions))
         as_it_is, off = each_head_off(encoder, torch.tensor([ids]), torch.tensor(tokens.segment[None]))
+        if not bool(off.isfinite().all()):
+            raise not_finite(f"{self.card.name} without one of its heads")
         change = (1 - torch.cosine_similarity(as_it_is, off, -1).mean(-1)).clamp(min=0)  # [layer, head]
         places = self.hidden_places(tokens)
         if self._head is None or not places:
             return Ablation(_closed(change), None)
-        before = self._head.logits(as_it_is[places[:1]])  # [1, choice]
-        after = self._head.logits(off[:, :, places[0]].flatten(0, 1))  # [layer · head, choice]
+        before = self._logits(as_it_is[places[:1]])  # [1, choice]
+        after = self._logits(off[:, :, places[0]].flatten(0, 1))  # [layer · head, choice]
         return Ablation(_closed(change), _closed(_divergence(before, after).view_as(change)))
 
     @torch.inference_mode()
@@ -131,7 +140,18 @@ class Model:
             torch.from_numpy(read.layers[-1].hidden[[place]])
             for read, place in zip((before, after), both[0], strict=True)
         )
-        return float(_divergence(*map(self._head.logits, states)))
+        return float(_divergence(*map(self._logits, states)))
+
+    def _logits(self, hidden: Tensor) -> Tensor:
+        """[place, choice] what the prediction head makes of [place, model]. Raises ModelError where that is no number.
+
+        −∞ is one: a choice that is never made.
+        """
+        assert self._head is not None
+        logits = self._head.logits(hidden)
+        if not bool(logits.amax().isfinite()):  # NaN is larger than all numbers
+            raise not_finite(f"The prediction head of {self.card.name}")
+        return logits
 
     def _ours(self) -> Encoder:
         if self._encoder is None:
@@ -148,6 +168,8 @@ class Model:
         vector = torch.from_numpy(trace.embedding.token[[place]])[0]
         size = torch.linalg.vector_norm(table, dim=1) * torch.linalg.vector_norm(vector)
         cosines = (table @ vector) / size.clamp(min=torch.finfo(size.dtype).tiny)
+        if not bool(cosines.isfinite().all()):
+            raise not_finite(f"The embedding table of {self.card.name}")
         cosines[cosines > ITSELF] = -1
         cosines[~self._named(len(table))] = -1
         order = cosines.topk(min(len(table), count + RESERVED)).indices.tolist()
@@ -174,7 +196,7 @@ class Model:
             return ()
         after = after or len(trace.layers)
         hidden = torch.from_numpy(trace.layers[after - 1].hidden[places])  # [place, model]
-        every = self._head.logits(hidden).softmax(-1)  # [place, choice]
+        every = self._logits(hidden).softmax(-1)  # [place, choice]
         choices = torch.arange(every.shape[-1]) if self._head.choices is None else self._head.choices
         named = self._named(self.card.vocabulary)[choices].nonzero()[:, 0]  # [choice]: others are of no token
         shares, found = every[:, named].topk(min(count, len(named)))
@@ -204,7 +226,9 @@ class Model:
 def _divergence(before: Tensor, after: Tensor) -> Tensor:
     """[place] KL in nats of what is guessed after from what was before, both [place, choice] logits."""
     one, other = before.log_softmax(-1), after.log_softmax(-1)
-    return (one.exp() * (one - other)).sum(-1).clamp(min=0)  # rounding may leave 0 a little below 0
+    never = one.isneginf()  # 0 · log 0 is 0
+    # Rounding may leave 0 a little below 0.
+    return (one.exp() * (one - other)).masked_fill(never, 0).sum(-1).clamp(min=0)
 
 
 def _closed(tensor: Tensor) -> np.ndarray:

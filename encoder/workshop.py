@@ -17,6 +17,7 @@ from statistics import fmean
 from typing import Any, Literal
 from uuid import uuid4
 
+from encoder.errors import KnownError
 from encoder.lesson import MODEL, LessonConfig, moment_folder, write_orders
 
 State = Literal["waiting", "starting", "running", "paused", "done", "stopped", "failed"]
@@ -174,7 +175,7 @@ class Workshop:
             threading.Thread(target=work, name=f"workshop{work.__name__}", daemon=True).start()
 
     def start(self, owner: str, config: LessonConfig, text: str = "") -> Run:
-        """Put a new lesson in the queue. Raises ValueError where the same learner has one under way already."""
+        """Put a new lesson in the queue. Raises KnownError where the same learner has one under way already."""
         folder = self._home / f"lesson-{next(self._numbers)}-{uuid4().hex[:8]}"
         with self._change:
             self._refuse_a_second(owner)
@@ -210,7 +211,7 @@ class Workshop:
         self._end(run, "stop", "stopped", why)
 
     def resume(self, run: Run) -> None:
-        """A paused lesson goes on, after those that wait already. Raises ValueError as `start` does."""
+        """A paused lesson goes on, after those that wait already. Raises KnownError as `start` does."""
         with self._change:
             if run.state == "paused":
                 self._refuse_a_second(run.owner)
@@ -246,7 +247,7 @@ class Workshop:
 
     def _refuse_a_second(self, owner: str) -> None:
         if why_not := self.hindrance(owner):
-            raise ValueError(why_not)
+            raise KnownError(why_not)
 
     def _end(self, run: Run, wish: str, state: State, why: str = "") -> None:
         with self._change:

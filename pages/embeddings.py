@@ -6,7 +6,6 @@ from functools import partial
 import streamlit as st
 
 from encoder.edits import find
-from encoder.errors import ModelError
 from encoder.figures import embeddings as figures
 from encoder.figures.style import GREY, Figure
 from encoder.maps import hidden_states
@@ -63,11 +62,7 @@ def path(column: Column) -> None:
 def nearest(column: Column) -> None:
     """The vocabulary's nearest tokens to one, before any layer has seen the sentence."""
     place = column.reads("Token")
-    try:
-        found = traces.neighbours(column.side, place)
-    except ModelError as error:
-        st.info(prose.plain(str(error)), icon=":material/info:")
-        return
+    found = traces.neighbours(column.side, place)
     st.caption("The tokens whose own vectors point in the most similar direction, of the whole vocabulary.")
     tables.neighbours(found, column.side)
 
@@ -107,10 +102,11 @@ def elsewhere() -> None:
 
 def corpus() -> None:
     """Both models over the example sentences: how alike all words are, and how alike the layers."""
-    found = []
+    found, curves = [], {}
     for column in columns():
         with column:
             if survey := surveys.of(column):
+                curves[column.name] = (surveys.anisotropy(survey), column.colour)
                 found.append((column, survey))
                 st.caption(
                     "How alike its layers are (linear CKA: 1 the same but for rotation and size, 0 nothing shared)."
@@ -119,7 +115,6 @@ def corpus() -> None:
     if not found:
         return
     st.caption("Anisotropy: the mean cosine of all words of the example sentences, layer by layer (0: the embedding).")
-    curves = {column.name: (surveys.anisotropy(survey), column.colour) for column, survey in found}
     draw(figures.curves(curves, "mean cosine"), "mean cosine of all words through the layers", "anisotropy")
     if len(found) == 2:
         (left, first), (right, second) = found

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from encoder.errors import ModelError
 from encoder.figures import layers as figures
 from encoder.quantities import QUANTITIES
 from encoder.trace import Array, Trace
@@ -30,16 +29,15 @@ if quantity.across == "head" or quantity.inside:
     as_read()
 
 found: list[tuple[Column, Sequence[str], Array]] = []
+lines = {}
 for column in columns():
-    shown = column.trace if quantity.across == "token" and not quantity.inside else column.read
-    try:
-        found.append((column, shown.tokens.text, values_of(column, shown)))
-    except ModelError as error:
-        with column:
-            st.info(prose.plain(str(error)), icon=":material/info:")
+    with column:
+        shown = column.trace if quantity.across == "token" and not quantity.inside else column.read
+        values = values_of(column, shown)
+        lines[column.name] = figures.mean_line(values, column.colour, quantity)
+        found.append((column, shown.tokens.text, values))
 if found:
     limits = figures.reach([values for _, _, values in found], quantity)
-    lines = {column.name: figures.mean_line(values, column.colour, quantity) for column, _, values in found}
 for column, texts, values in found:
     with column:
         names = texts if quantity.across == "token" else figures.head_names(values.shape[1])
@@ -48,8 +46,8 @@ for column, texts, values in found:
 if found:
     draw(figures.compare(lines, quantity), f"{quantity.label}: the mean of each layer", "means")
 for column, *_ in found:
-    if guessed := traces.guesses_by_layer(column.side):
-        with column:
+    with column:
+        if guessed := traces.guesses_by_layer(column.side):
             place = "the first [MASK]" if len(guessed[0]) > 1 else "[MASK]"
             st.caption(f"Behind {place}, as if this layer were the last: the five likeliest tokens, likeliest first.")
             column.show(figures.guesses([first for first, *_ in guessed], column.colour), "guesses after each layer")

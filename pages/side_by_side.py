@@ -3,7 +3,7 @@
 import streamlit as st
 
 from encoder.figures import thumbnails
-from pages.shared import prose
+from pages.shared import prose, trouble
 from pages.shared.cards import card, chips, guesses, stage
 from pages.shared.columns import columns, switch
 
@@ -17,7 +17,8 @@ for column in columns():
     with column:
         trace, colour = column.trace, column.colour
         chips(trace)
-        guesses(column)
+        with trouble.said():  # of a head for predictions alone: what the layers made is true
+            guesses(column)
         first, second = st.columns(2, wrap=False)
         with first:
             strip = thumbnails.embedding_strip(trace)

@@ -4,7 +4,6 @@ import streamlit as st
 
 from encoder.alignment import SECOND, Row, absence, find, rows
 from encoder.changes import everything
-from encoder.errors import ModelError
 from encoder.figures import steps as figures
 from encoder.measures import most_active
 from encoder.numerals import number
@@ -32,11 +31,7 @@ def walked(column: Column) -> tuple[Step, ...]:
             neuron = column.neuron(layer, active.tolist())
         else:
             read = column.is_read()
-    try:
-        return traces.walk(column.side, Place(layer, head, reads, read, neuron), changing.making(column))
-    except ModelError as error:
-        st.info(prose.plain(str(error)), icon=":material/info:")
-        return ()
+    return traces.walk(column.side, Place(layer, head, reads, read, neuron), changing.making(column))
 
 
 def show(column: Column, steps: tuple[Step, ...], place: int, shown: dict[Side, Step]) -> None:
@@ -128,16 +123,17 @@ with row():
     bar = st.container(key="steps", horizontal=True, vertical_alignment="center", width="content")
 as_read()
 walks: list[tuple[Column, tuple[Step, ...]]] = []
-for column in columns():
+both = list(columns())
+for column in both:
     with column:
-        if steps := walked(column):
-            walks.append((column, steps))
-if walks:
-    found = rows([[step.name for step in steps] for _, steps in walks], state.get("step"))
-    here = find(found, state.get("step"))
-    with bar:
+        walks.append((column, walked(column)))
+with bar:
+    if walks:
+        found = rows([[step.name for step in steps] for _, steps in walks], state.get("step"))
+        here = find(found, state.get("step"))
         navigate(found, here, [column.side for column, _ in walks])
-        changing.flips([column for column, _ in walks])
+    changing.flips(both)  # also where what was flipped leaves nothing to show: it can be flipped back
+if walks:
     places = found[here].places
     shown = {
         column.side: steps[place] for (column, steps), place in zip(walks, places, strict=True) if place is not None

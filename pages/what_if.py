@@ -6,7 +6,6 @@ import streamlit as st
 
 from encoder.changes import Ablation, Changes, apart, difference, mean_turn, sentence_similarity, strongest, turns
 from encoder.edits import Edit, Pairs, edited, pairs
-from encoder.errors import ModelError
 from encoder.figures import attention
 from encoder.figures import what_if as figures
 from encoder.trace import Array, Trace
@@ -41,9 +40,8 @@ class Maps(NamedTuple):
     difference: Array
 
 
-def change(column: Column, edit: Edit) -> Changed | None:
+def change(column: Column, changes: Changes, edit: Edit) -> Changed | None:
     """What the learner changes in one column; None, and what to do in a sentence, where nothing is changed."""
-    changes = changing.inside(column)
     after = traces.what_if(column.side, changes, edit)
     if not (changes or edit):
         close = prose.closeness(apart(column.read, after))
@@ -177,27 +175,23 @@ if view == "change":
     edit = changing.edit()
     bar = st.container(key="changes", horizontal=True, vertical_alignment="center")
     as_read()
+    asked: list[tuple[Column, Changes]] = []
     found: list[Changed] = []
     for column in columns():
         with column:
-            try:
-                if changed := change(column, edit):
-                    found.append(changed)
-            except ModelError as error:
-                st.info(prose.plain(str(error)), icon=":material/info:")
+            asked.append((column, changing.inside(column)))
+            if changed := change(*asked[-1], edit):
+                found.append(changed)
     with bar:
-        undoing.show(edit, [(each.column, each.changes) for each in found])
+        undoing.show(edit, asked)  # also what leaves nothing to show
     SHOWN[state.get("outcome")](found)
 else:
     as_read()
     ablations: list[tuple[Column, Ablation]] = []
     for column in columns():
         with column:
-            try:
-                if ablation := each_head(column):
-                    ablations.append((column, ablation))
-            except ModelError as error:
-                st.info(prose.plain(str(error)), icon=":material/info:")
+            if ablation := each_head(column):
+                ablations.append((column, ablation))
     for column, ablation in ablations:
         with column:
             ranking(column, ablation, [each for _, each in ablations])

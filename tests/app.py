@@ -120,8 +120,9 @@ def ask(app: AppTest, text: str) -> AppTest:
 
 
 def fine(app: AppTest) -> bool:
-    """Whether the page was drawn to its end, without a stack trace or Streamlit's red box."""
-    return not app.exception and not app.error and "every number on this page" in said(app.main)
+    """Whether the page was drawn to its end, without a stack trace, Streamlit's red box or what nobody foresaw."""
+    whole = not app.exception and not app.error and "every number on this page" in said(app.main)
+    return whole and "something unexpected" not in said(app.main).lower()
 
 
 def half(app: AppTest, side: str) -> Block:

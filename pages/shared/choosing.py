@@ -7,7 +7,7 @@ import streamlit as st
 from encoder.decoding import decoded
 from encoder.lesson import OFFERED, OWN_TEXT_BYTES, LessonConfig
 from encoder.workshop import MOST
-from pages.shared import lessons, prose, state
+from pages.shared import lessons, prose, state, trouble
 from pages.shared.columns import segments
 from pages.shared.training import PROBLEM, SHOWN, about, called, named
 
@@ -165,8 +165,8 @@ def _keep(data: bytes, origin: str) -> None:
     session = st.session_state
     try:
         text, encoding = decoded(data)
-    except ValueError as error:
-        session[PROBLEM] = str(error)
+    except Exception as error:
+        session[PROBLEM] = trouble.sentence(error)
         return
     session[TEXT], session[ORIGIN], session[WORDS] = text, origin, len(text.split())
     session[REMARK] = encoding.remark
@@ -179,5 +179,5 @@ def _start() -> None:
         return
     try:
         st.session_state[SHOWN] = lessons.start(_config(), text).name
-    except ValueError as error:
-        st.session_state[PROBLEM] = str(error)
+    except Exception as error:
+        st.session_state[PROBLEM] = trouble.sentence(error)

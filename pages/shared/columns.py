@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from encoder.errors import ModelError
+from encoder.errors import KnownError
 from encoder.figures.style import LEFT, RIGHT, Figure
 from encoder.labels import visible
 from encoder.maps import Places, Space
@@ -17,7 +17,7 @@ from encoder.measures import most_active
 from encoder.starts import Start
 from encoder.trace import Trace
 from encoder.views import origins
-from pages.shared import download, prose, state, traces
+from pages.shared import download, prose, state, traces, trouble
 from pages.shared.state import Side
 
 COLOURS: dict[Side, str] = {"a": LEFT, "b": RIGHT}
@@ -28,7 +28,7 @@ SIDES: dict[str, str] = {"both": "Both", "a": "Left", "b": "Right"}
 
 
 class Column:
-    """One model's half of a page. `with column:` draws into it."""
+    """One model's half of a page. `with column:` draws into it, and says in it what goes wrong: the page goes on."""
 
     def __init__(self, side: Side, place: DeltaGenerator, read: Trace) -> None:
         self.side: Side = side
@@ -48,8 +48,11 @@ class Column:
         self._place.__enter__()
         return self
 
-    def __exit__(self, *error: Any) -> None:
-        self._place.__exit__(*error)
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, where: Any) -> bool:
+        if caught := isinstance(error, Exception):  # how Streamlit ends a turn is none
+            trouble.say(error)
+        self._place.__exit__(kind, error, where)
+        return caught
 
     @property
     def from_scratch(self) -> bool:
@@ -127,7 +130,7 @@ class Column:
         try:
             with st.spinner("Drawing the map"):
                 return traces.places(self.side, space)
-        except ValueError as error:
+        except KnownError as error:
             st.info(str(error), icon=":material/edit:")
             return None
 
@@ -168,7 +171,8 @@ def columns() -> Iterator[Column]:
         st.info("Type a sentence, or pick an example, and both models read it.", icon=":material/edit:")
         return
     for side, place in _places():
-        with place:
+        read = None
+        with place, trouble.said():
             read = _read(side)
         if read is not None:
             yield Column(side, place, read)
@@ -221,10 +225,9 @@ def _read(side: Side) -> Trace | None:
         with _waiting(side, entry.label):
             read = traces.trace(side)
             room = traces.model(side).positions if read.tokens.left_out else 0
-    except ModelError as error:
+    except Exception:  # said by whoever asked, below the name
         _head(side, entry.label, "")
-        st.warning(prose.plain(str(error)), icon=":material/warning:")
-        return None
+        raise
     _head(side, read.model.name, _facts(read))
     for note in _remarks(side, read, room):
         st.caption(note)

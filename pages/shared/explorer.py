@@ -7,6 +7,7 @@ from typing import Any
 import streamlit as st
 
 from encoder import packing
+from encoder.starts import Start
 from pages.shared import prose, state, traces
 from pages.shared.choices import OPEN
 from pages.shared.columns import Column
@@ -32,18 +33,21 @@ _explorer = st.components.v2.component("explorer", js=program(), css=prose.asset
 
 def show(columns: Sequence[Column]) -> None:
     """All heads of all layers of the models that have read the text; everything else happens in the browser."""
-    if not columns:
-        return
-    models = [traces.packed(column.side) for column in columns]
-    _explorer(key=KEY, data=packing.message(models, _told(_opening(columns))), on_choice_change=_chosen)
+    models, starts = [], {}
+    for column in columns:
+        with column:
+            packed, starts[column.side] = traces.packed(column.side), column.start
+            models.append(packed)
+    if models:
+        _explorer(key=KEY, data=packing.message(models, _told(_opening(starts))), on_choice_change=_chosen)
 
 
-def _opening(columns: Sequence[Column]) -> dict[str, int]:
+def _opening(starts: Mapping[Side, Start]) -> dict[str, int]:
     """The layer and head of each side until the learner chooses; both sides' where one is shown alone."""
     sides: tuple[Side, ...] = ("a", "b")
     found: dict[str, int] = {}
     for side in sides:
-        start = next((column.start for column in columns if column.side == side), columns[0].start)
+        start = starts.get(side) or next(iter(starts.values()))
         found |= {state.sided("layer", side): start.layer + 1, state.sided("head", side): start.head + 1}
     return found
 

@@ -43,7 +43,7 @@ def hindrance() -> str | None:
 
 
 def start(config: LessonConfig, text: str) -> Run:
-    """Raises ValueError where one is under way."""
+    """Raises KnownError where one is under way."""
     return workshop().start(_owner(), config, text)
 
 

@@ -130,7 +130,7 @@ def start(side: Side) -> Start:
 
 
 def places(side: Side, space: Space) -> Places:
-    """The map of the tokens shown, at every level. Raises ValueError where there are too few of them."""
+    """The map of the tokens shown, at every level. Raises KnownError where there are too few of them."""
     seen = shown(side)
     return once(Places, (*_question(side), *_wishes(), space), lambda: maps.places(seen, space))
 

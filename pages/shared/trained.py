@@ -5,7 +5,7 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from encoder.errors import ModelError
 from encoder.workshop import Run
-from pages.shared import lessons, prose, state, traces, typed
+from pages.shared import lessons, prose, state, traces, trouble, typed
 from pages.shared.training import about
 
 LARGEST_FILE = 100  # MB of a model that is brought
@@ -95,6 +95,6 @@ def _kept(file: UploadedFile) -> tuple[bool, str]:
         if file.size > LARGEST_FILE * 2**20:  # browsers need not keep to limits
             raise ModelError(f"a file that is brought can have {LARGEST_FILE} MB at most.")
         label = lessons.bring(name or "Without a name", file.getvalue())
-    except ModelError as error:
-        return False, f"“{file.name[:60]}” could not be taken: {error}"
+    except Exception as error:
+        return False, f"“{file.name[:60]}” could not be taken: {trouble.sentence(error)}"
     return True, f"“{label}” is in the lists of models in the sidebar, as one of the last three that you brought."

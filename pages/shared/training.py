@@ -11,7 +11,7 @@ from encoder.errors import ModelError
 from encoder.lesson import COMPARED, NEIGHBOURS, best_head, by_head, milestone
 from encoder.replay import Replay
 from encoder.workshop import AT_WORK, OVER, Run, State
-from pages.shared import lessons, prose, state, traces, typed
+from pages.shared import lessons, prose, state, traces, trouble, typed
 
 SHOWN, PROBLEM = "lesson.shown", "lesson.problem"  # the training that is looked at; why something could not be done
 
@@ -171,8 +171,8 @@ def again(run: Run, text: str, most: int) -> Replay | None:
     with st.spinner("Every snapshot reads the sentence"):
         try:
             seen = traces.again(run, text, most)
-        except ModelError as error:
-            st.warning(prose.plain(str(error)), icon=":material/warning:")
+        except Exception as error:
+            trouble.say(error)
             return None
     if seen.left_out:
         st.caption(f"{most} tokens were read and {seen.left_out:,} left out.")
@@ -236,8 +236,8 @@ def _news(run: Run, now: State) -> str:
 def _resume(run: Run) -> None:
     try:
         lessons.workshop().resume(run)
-    except ValueError as error:
-        st.session_state[PROBLEM] = str(error)
+    except Exception as error:
+        st.session_state[PROBLEM] = trouble.sentence(error)
 
 
 def _pick(samples: dict[str, str]) -> None:
