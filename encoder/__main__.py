@@ -4,7 +4,9 @@ import argparse
 import json
 import logging
 import sys
+import traceback
 from dataclasses import asdict, fields
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +17,8 @@ from encoder.trace import Trace
 
 if TYPE_CHECKING:
     from encoder.runs import Orders
+
+log = logging.getLogger(__name__)
 
 # Of a pretraining run: the options of these names are settings of the encoder, or of the training.
 SIZES = {
@@ -62,7 +66,7 @@ def _trace(options: argparse.Namespace) -> int:
         print(f"The trace cannot be written to {options.out}: {error.strerror}.", file=sys.stderr)
         return 1
     size = f"{len(trace.tokens)} tokens, {len(trace.layers)} layers"
-    print(f"{size}, {trace.seconds * 1000:.1f} ms on {trace.device} → {options.out}")
+    print(f"{size}, {trace.seconds * 1000:.1f} ms on {trace.device}, written to {options.out}")
     if trace.tokens.left_out:
         print(f"{trace.tokens.left_out} more tokens did not fit.", file=sys.stderr)
     return 0
@@ -74,12 +78,21 @@ def _pretrain(options: argparse.Namespace) -> int:
 
         run(orders(options))
     except (ModelError, OSError, ValueError, MemoryError, RuntimeError) as error:  # CUDA's memory is a RuntimeError
+        if not _is_ours(error):
+            log.error("The training ended with an error.", exc_info=error)
         print(" ".join(str(error).split()) or type(error).__name__, file=sys.stderr)  # libraries' take many lines
         return 1
     except KeyboardInterrupt:
         print("Stopped; the same command goes on from the last checkpoint, if there is one.", file=sys.stderr)
         return 130
     return 0
+
+
+def _is_ours(error: BaseException) -> bool:
+    """Whether an error's sentence says all; of what a library raised, the traceback is needed too."""
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    raised_here = str(frame.f_globals.get("__name__")).startswith("encoder.")
+    return isinstance(error, OSError) or (isinstance(error, ValueError) and raised_here)
 
 
 def orders(options: argparse.Namespace) -> "Orders":
@@ -167,6 +180,14 @@ def _pretrain_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--compile", action="store_true", help="torch.compile: needs a C++ compiler")
 
 
+def _print_in_any_encoding() -> None:
+    """A sign that the terminal or the file lacks becomes "?": what was computed must not be lost for it."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
 if __name__ == "__main__":
+    _print_in_any_encoding()
     logging.getLogger("encoder.errors").setLevel(logging.ERROR)  # here the sentence itself is printed
     sys.exit(main())

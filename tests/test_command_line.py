@@ -1,6 +1,7 @@
 """`python -m encoder trace …` writes what a model computed, for a notebook or another program."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -101,3 +102,80 @@ def test_it_runs_as_a_module(tiny, tmp_path):
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert out.exists()
+
+
+ENCODINGS = ("cp1252", "ascii")  # of Windows in the west, and of a bare container
+
+
+def run_in(encoding, *arguments):
+    """What a fresh process says whose terminal, or file, has that encoding."""
+    command, env = [sys.executable, "-m", "encoder", *arguments], {**os.environ, "PYTHONIOENCODING": encoding}
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, check=False, env=env)
+    return done.returncode, done.stdout.decode(encoding), done.stderr.decode(encoding)
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_a_trace_is_told_in_any_encoding(tiny, tmp_path, encoding):
+    out = tmp_path / "猫 → ‘trace’.npz"
+    code, said, error = run_in(encoding, "trace", "the cat", "--model", tiny, "--out", str(out))
+    assert (code, error) == (0, "")
+    assert said.startswith("4 tokens, 2 layers, ")
+    assert "written to" in said
+    assert out.exists()
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_help_and_errors_are_told_in_any_encoding(tmp_path, encoding):
+    for arguments, wanted in (
+        (["pretrain", "--help"], 0),
+        (["trace", "猫 → “cat”", "--model", "→ 猫 “no model”"], 1),
+        (["trace", "a cat", "--limit", "“→”"], 2),
+        (["pretrain", str(tmp_path / "no “猫” → text.txt"), "--out", str(tmp_path / "run")], 1),
+    ):
+        code, said, error = run_in(encoding, *arguments)
+        assert code == wanted
+        assert "Traceback" not in said + error
+        assert said + error
+
+
+def test_the_progress_of_a_training_is_told_in_any_encoding(tmp_path):
+    book = tmp_path / "book.txt"
+    book.write_text("The cat sat on the mat, and it was warm there. " * 40, encoding="utf-8")
+    sizes = [
+        "--steps",
+        "2",
+        "--width",
+        "16",
+        "--layers",
+        "1",
+        "--heads",
+        "2",
+        "--ffn-width",
+        "16",
+        "--batch",
+        "2",
+        "--length",
+        "16",
+    ]
+    for encoding in ("ascii", "cp1252"):
+        code, said, error = run_in(encoding, "pretrain", str(book), "--out", str(tmp_path / encoding), *sizes)
+        assert code == 0, error
+        assert "Traceback" not in said + error
+
+
+def test_what_a_library_raises_keeps_its_traceback_and_what_we_do_is_one_sentence(
+    tmp_path, monkeypatch, caplog, capsys
+):
+    def fail(orders):
+        np.zeros(3) @ np.zeros(4)
+
+    command = ["pretrain", "book.txt", "--out", str(tmp_path)]
+    monkeypatch.setattr("encoder.runs.run", fail)
+    assert main(command) == 1
+    assert "matmul" in capsys.readouterr().err.splitlines()[-1]
+    assert caplog.records[0].exc_info
+    caplog.clear()
+    monkeypatch.undo()
+    assert main([*command, "--evaluate-every", "0"]) == 1
+    assert capsys.readouterr().err == "--evaluate-every and --save-every are numbers of steps, at least 1.\n"
+    assert not caplog.records
