@@ -13,7 +13,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import reduce
+from functools import cache, reduce
 from itertools import accumulate
 from pathlib import Path
 from typing import Protocol
@@ -32,14 +32,14 @@ from encoder.measures import most_active, silent
 from encoder.sentences import Sentence, corpus
 from encoder.trace import Array, Trace, read_only
 
-FORMAT = 3  # of the files on disk; another number has all read anew
 PORTION = 54  # sentences in a file: what is lost when the server stops
 EVERY = 4  # of so many words one is kept with all its neurons
 TOP = 10  # places that are kept for each neuron
 KEPT_BYTES = 700e6  # of surveys in memory: 77 MB for MiniLM, 296 MB for BERT base
 FOLDERS = 8  # of surveys on disk; the oldest goes
 ROLE_NAMES = ("", *ROLES)
-WIDEST = np.float32(np.finfo(np.float16).max)
+WIDEST = float(np.finfo(np.float16).max)
+CODE = Path(__file__).parent
 
 log = logging.getLogger(__name__)
 
@@ -61,8 +61,8 @@ class Survey:
     roles: Array  # [sentence, layer, head] numbers of ROLE_NAMES
     silent: Array  # [layer] share of silent neurons
     read: Array  # [word] whether the model read it: it may have been beyond the tokens that fit
-    hidden: Array  # [level, word, model] mean over a word's tokens; level 0 is the embedding; half precision
-    neurons: Array  # [layer, word, ffn] of every fourth word, half precision
+    hidden: Array  # [level, word, model] mean over a word's tokens; level 0 is the embedding; mostly half precision
+    neurons: Array  # [layer, word, ffn] of every fourth word, likewise
     top: Array  # [layer, ffn, rank] the largest activations of each neuron
     where: Array  # [layer, ffn, rank, 3] the sentence each was found in, and from which to which character
 
@@ -153,10 +153,15 @@ def cache_home() -> Path:
 
 
 def fingerprint(entry: Entry) -> str:
-    """What a survey depends on, as a name: the model and its tokenizer, the sentences, and how it is kept."""
+    """What a survey depends on, as a name: model, tokenizer and sentences, what is measured, and the code that does it.
+
+    Any other version of that code reads anew: nobody has to remember which of its lines change a number.
+    """
     from encoder.model import PRESETS  # torch takes seconds to import, and whoever asks has loaded a model
 
-    digest = hashlib.sha256(f"{FORMAT} {corpus()} {PRESETS.get(entry.preset or '')}".encode())
+    decides = corpus(), PRESETS.get(entry.preset or ""), tuple(MEASURES), ROLE_NAMES, PORTION, EVERY, TOP
+    digest = hashlib.sha256(repr(decides).encode())
+    digest.update(_code())
     folder = None if entry.preset else entry.folder or hub.cached(entry.repo or "")
     for path in (*(model_files(folder) if folder else ()), minilm_folder() / "tokenizer.json"):
         if entry.sha256 and path.name == WEIGHTS:  # sealed: the one in memory is of this seal, whatever lies there now
@@ -165,6 +170,16 @@ def fingerprint(entry: Entry) -> str:
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()[:16]
+
+
+@cache
+def _code() -> bytes:
+    """A digest of the code that computes, as it was when first asked: all of this package but its pictures."""
+    digest = hashlib.sha256()
+    for path in sorted(CODE.rglob("*.py")):
+        if "figures" not in path.parts:
+            digest.update(path.read_bytes())
+    return digest.digest()
 
 
 def _surveyed(folder: Path, load: Callable[[], Reads], tell: Callable[[int], None]) -> Survey:
@@ -267,8 +282,8 @@ def _joined(name: str, parts: Sequence[dict[str, Array]]) -> Survey:
 
 
 def _half(values: Array) -> Array:
-    """In half precision; what is too large for it becomes the largest number that is not."""
-    return np.clip(values, -WIDEST, WIDEST).astype(np.float16)
+    """In half precision, which keeps three digits, where every number fits into it."""
+    return values.astype(np.float16 if abs(values).max(initial=0) <= WIDEST else np.float32)
 
 
 def _kept(path: Path) -> dict[str, Array] | None:

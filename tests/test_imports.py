@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+from importlib.metadata import packages_distributions, version
 
 import pytest
 
@@ -77,6 +78,32 @@ def test_the_rule_sees_every_way_of_importing(tmp_path, monkeypatch):
         "encoder.i.j",
     }
     assert set(imported(room / "one.py")) == expected
+
+
+def requirements():
+    """(distribution, the rest of the line) of everything in requirements.txt, by its normalised name."""
+    for line in (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines():
+        if line and not line.startswith("#"):
+            name, _, rest = line.partition("==")
+            yield re.sub(r"[-_.]+", "-", name).lower(), rest
+
+
+def test_everything_that_is_imported_is_pinned_with_a_reason():
+    pinned = dict(requirements())
+    assert all(re.fullmatch(r"\S+ +# \w.*", rest) for rest in pinned.values())
+    assert {name: rest.split()[0] for name, rest in pinned.items()} == {
+        name: version(name).split("+")[0] for name in pinned
+    }
+    sources = [ROOT / "app.py", *ROOT.glob("encoder/**/*.py"), *ROOT.glob("pages/**/*.py")]
+    modules = {name.split(".")[0] for path in sources for name in imported(path)}
+    foreign = modules - sys.stdlib_module_names - {"app", "encoder", "pages", "__future__"}
+    owners = packages_distributions()
+    missing = {
+        module
+        for module in foreign
+        if not {re.sub(r"[-_.]+", "-", each).lower() for each in owners.get(module, [module])} & pinned.keys()
+    }
+    assert not missing, f"not in requirements.txt: {', '.join(sorted(missing))}"
 
 
 def loaded_by(*modules):

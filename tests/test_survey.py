@@ -303,3 +303,49 @@ def test_sentences_in_which_nothing_repeats_do_not_lower_the_share_of_the_same_w
     number = list(MEASURES).index("same")
     expected = measured(tiny.model.trace(corpus()[0].text))["same"]
     np.testing.assert_allclose(found.measures[number], expected, atol=1e-6)
+
+
+def test_another_measure_or_role_is_another_survey_though_the_files_of_the_old_one_are_kept(
+    few, tiny, tmp_path, monkeypatch
+):
+    home = tmp_path / "surveys"
+    before = surveyed(tiny, home).survey
+    monkeypatch.setitem(MEASURES, "own", replace(MEASURES["self"], label="Own"))
+    after = surveyed(tiny, home).survey
+    assert after.name != before.name
+    assert len(after.measures) == len(before.measures) + 1
+    np.testing.assert_array_equal(after.measures[-1], after.measures[[*MEASURES].index("self")])
+    monkeypatch.setattr(survey, "ROLE_NAMES", ("", "new", *ROLE_NAMES[1:]))
+    third = surveyed(tiny, home).survey
+    assert third.name not in (before.name, after.name)
+    shift = (before.roles > 0).astype(int)
+    np.testing.assert_array_equal(third.roles, before.roles + shift)
+
+
+def test_code_of_another_version_reads_anew_and_its_pictures_do_not_matter(few, tmp_path, monkeypatch):
+    monkeypatch.setattr(survey, "CODE", shutil.copytree(survey.CODE, tmp_path / "encoder"))
+    names = []
+    for path in (None, "figures/heads.py", "heads.py", "model.py"):
+        if path:
+            with (tmp_path / "encoder" / path).open("a") as file:
+                file.write("\n# of a later version\n")
+        survey._code.cache_clear()
+        names.append(fingerprint(ENTRY))
+    survey._code.cache_clear()
+    assert names[0] == names[1]
+    assert len(set(names)) == 3
+
+
+def test_numbers_that_half_precision_cannot_hold_are_kept_as_they_are(few, tiny, tmp_path, monkeypatch):
+    trace = tiny.model.trace
+
+    def large(text):
+        read = trace(text)
+        layers = tuple(replace(each, hidden=each.hidden * np.float32(1e6)) for each in read.layers)
+        return replace(read, layers=layers)
+
+    usual = surveyed(tiny, tmp_path / "usual").survey
+    monkeypatch.setattr(tiny.model, "trace", large)
+    found = surveyed(tiny, tmp_path / "large").survey
+    assert usual.hidden.dtype == np.float16
+    np.testing.assert_allclose(found.hidden[1:] / 1e6, usual.hidden[1:].astype(np.float32), rtol=1e-3, atol=1e-4)

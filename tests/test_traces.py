@@ -1,6 +1,7 @@
 """Loading and reading for everybody in the room: what is kept, and what is left as it was."""
 
 import gc
+import threading
 import weakref
 
 import numpy as np
@@ -12,7 +13,7 @@ from encoder.catalogue import catalogue
 from encoder.errors import ModelError
 from encoder.maps import Places
 from encoder.models import Model
-from pages.shared import traces
+from pages.shared import garbage, traces
 from tests.app import explored, fine, half, html, open_page, said
 from tests.tiny import save_tiny
 
@@ -50,6 +51,39 @@ def test_a_model_that_cannot_be_loaded_leaves_the_garbage_collector_on():
     assert gc.isenabled()
     traces._load("scratch-untrained", "cpu")
     assert gc.isenabled()
+
+
+def test_of_two_loads_at_once_the_first_to_end_leaves_the_collector_off_for_the_other():
+    inside, go_on = threading.Event(), threading.Event()
+
+    def load():
+        with garbage.resting():
+            inside.set()
+            assert go_on.wait(60)
+
+    other = threading.Thread(target=load)
+    other.start()
+    try:
+        assert inside.wait(60)
+        with pytest.raises(KeyError), garbage.resting():
+            raise KeyError
+        assert not gc.isenabled()
+        frozen = gc.get_freeze_count()
+    finally:
+        go_on.set()
+        other.join(60)
+    assert gc.isenabled()
+    assert gc.get_freeze_count() > frozen
+
+
+def test_a_collector_that_was_off_stays_off():
+    gc.disable()
+    try:
+        with garbage.resting():
+            pass
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
 
 
 def test_small_products_are_computed_in_the_calling_thread_and_large_ones_in_all(monkeypatch):

@@ -1,6 +1,5 @@
 """Models and traces, loaded and computed once for everybody in the room."""
 
-import gc
 import threading
 from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -20,7 +19,7 @@ from encoder.starts import Start
 from encoder.trace import Guess, Trace
 from encoder.views import whole_words, without_special
 from encoder.workshop import Run
-from pages.shared import choices, lessons, state
+from pages.shared import choices, garbage, lessons, state
 from pages.shared.state import Side
 from pages.shared.store import Store
 
@@ -270,13 +269,7 @@ def _view(read: Trace, words: bool, hide: bool) -> Trace:
 
 
 def _load(entry: Entry, where: str) -> "Model":
-    gc.disable()  # what is imported stays: looking for garbage among it would take a fifth of the time
-    try:
+    with garbage.resting():
         from encoder.models import load  # torch and transformers take seconds: the page's frame must not wait for them
 
         return load(entry, where, download=False)
-    finally:
-        gc.enable()
-        # Streamlit collects garbage after every turn and would walk all of torch each time: 170 ms of a 200 ms turn.
-        gc.collect()
-        gc.freeze()
