@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
@@ -24,6 +24,7 @@ State = Literal["waiting", "starting", "running", "paused", "done", "stopped", "
 AT_WORK: tuple[State, ...] = ("starting", "running")
 OVER: tuple[State, ...] = ("done", "stopped", "failed")
 AWAY = 12.0  # seconds without its page until a lesson ends: a phone that changes its network comes back sooner
+LOOK = 2.0  # seconds between two looks at who is there
 KEEP = 3_600.0  # seconds that what was learned is kept for a page that is gone
 PATIENCE = 10.0  # seconds that a lesson told to stop has for keeping what it has learned; then it is killed
 MOST, MOST_BROUGHT = 12, 3  # lessons, and models as files, kept for one learner
@@ -135,8 +136,7 @@ class Run:
             self._rest("failed", why)
 
     def _say(self, wish: str) -> None:
-        """Tell the process at work, or as soon as it is; one that has just ended needs no telling."""
-        self.wish = wish
+        """Tell the process at work, if there is one; one that has just ended needs no telling."""
         process = self._process
         if process is not None and process.stdin is not None:
             try:
@@ -169,24 +169,31 @@ class Workshop:
         self._runs: list[Run] = []
         self._queue: list[Run] = []
         self._brought: list[Brought] = []
+        # Never held while files are written or deleted, or a process is started or told: others would wait for a disk.
         self._change = threading.Condition()
+        self._threads: dict[str, threading.Thread] = {}  # at work; each ends when there is nothing for it to do
+        self._closed = False
         self._numbers = count(1)
-        for work in (self._teach, self._watch):
-            threading.Thread(target=work, name=f"workshop{work.__name__}", daemon=True).start()
 
     def start(self, owner: str, config: LessonConfig, text: str = "") -> Run:
         """Put a new lesson in the queue. Raises KnownError where the same learner has one under way already."""
+        self._refuse(owner)
         folder = self._home / f"lesson-{next(self._numbers)}-{uuid4().hex[:8]}"
-        with self._change:
-            self._refuse_a_second(owner)
+        try:
             write_orders(folder, config, text)
-            mine = self.of(owner)
-            run = Run(owner, max((run.number for run in mine), default=0) + 1, config, folder)
-            self._runs.append(run)
-            self._queue.append(run)
-            for old in mine[: max(0, len(mine) + 1 - MOST)]:  # all are over or paused
-                self._forget(old)
-            self._change.notify_all()
+            with self._change:
+                self._refuse(owner)  # once more: another page of theirs may have been quicker
+                mine = self.of(owner)
+                run = Run(owner, max((run.number for run in mine), default=0) + 1, config, folder)
+                old = mine[: max(0, len(mine) + 1 - MOST)]  # all are over or paused
+                self._drop(old)
+                self._runs.append(run)
+                self._queue.append(run)
+                self._begin()
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        _delete(old)
         return run
 
     def of(self, owner: str) -> list[Run]:
@@ -213,11 +220,11 @@ class Workshop:
     def resume(self, run: Run) -> None:
         """A paused lesson goes on, after those that wait already. Raises KnownError as `start` does."""
         with self._change:
-            if run.state == "paused":
-                self._refuse_a_second(run.owner)
+            if run.state == "paused" and run in self._runs:
+                self._refuse(run.owner)
                 run.state = "waiting"
                 self._queue.append(run)
-                self._change.notify_all()
+                self._begin()
 
     def bring(self, owner: str, label: str, data: bytes) -> Brought:
         """Check a model that was downloaded here and keep it for its owner. Raises ModelError with the reason."""
@@ -233,8 +240,10 @@ class Workshop:
         brought = Brought(owner, label, folder)
         with self._change:
             self._brought.append(brought)
-            for old in self.brought_by(owner)[:-MOST_BROUGHT]:
-                self._forget(old)
+            old = self.brought_by(owner)[:-MOST_BROUGHT]
+            self._drop(old)
+            self._begin()
+        _delete(old)
         return brought
 
     def brought_by(self, owner: str) -> list[Brought]:
@@ -245,8 +254,9 @@ class Workshop:
         """Why a learner cannot start or resume a lesson now, in a sentence; None where they can."""
         return "One training of yours is under way already." if any(run.under_way for run in self.of(owner)) else None
 
-    def _refuse_a_second(self, owner: str) -> None:
-        if why_not := self.hindrance(owner):
+    def _refuse(self, owner: str) -> None:
+        """Raises KnownError where a learner can have no lesson now."""
+        if why_not := "The server is stopping." if self._closed else self.hindrance(owner):
             raise KnownError(why_not)
 
     def _end(self, run: Run, wish: str, state: State, why: str = "") -> None:
@@ -254,24 +264,37 @@ class Workshop:
             if run.over or run.wish == "stop":  # a pause that comes after a stop is too late
                 return
             run.why = why
-            if run.state in AT_WORK:
-                run._say(wish)
-                return
-            if run in self._queue:
-                self._queue.remove(run)
-            run.state = state
+            at_work = run.state in AT_WORK
+            if at_work:
+                run.wish = wish
+            else:
+                run.state = state
+                if run in self._queue:
+                    self._queue.remove(run)
+        if at_work:
+            run._say(wish)
+
+    def _begin(self) -> None:
+        """See to it that somebody does what there is to do now. The lock is held."""
+        for work in (self._teach, self._watch) if not self._closed else ():
+            if work.__name__ not in self._threads:
+                thread = threading.Thread(target=work, name=f"workshop{work.__name__}", daemon=True)
+                self._threads[work.__name__] = thread
+                thread.start()
 
     def _teach(self) -> None:
-        """One lesson after the other, for ever."""
+        """One lesson after the other, until none waits."""
         while True:
             with self._change:
-                while not self._queue:
-                    self._change.wait()
+                if not self._queue:
+                    del self._threads["_teach"]
+                    return
                 run = self._queue.pop(0)
                 run.state, run._since = "starting", time.monotonic()
             try:
                 self._conduct(run)
             except Exception as trouble:  # whatever it is, the next in the queue must have their turn
+                log.exception("%s could not be run", run.name)
                 with self._change:
                     run._break_off(f"The training could not be run: {trouble}")
             run._process = None
@@ -286,10 +309,11 @@ class Workshop:
                 env={**os.environ, "OMP_WAIT_POLICY": "passive", "PYTHONUNBUFFERED": "1"},
             )  # fmt: skip
             with process:
-                with self._change:
-                    run._process = process
-                    if run.wish:  # it was said while the process began
-                        run._say(run.wish)
+                run._process = process
+                if wish := run.wish:  # it was said while the process began
+                    run._say(wish)
+                if self._closed:
+                    process.kill()
                 assert process.stdout is not None
                 for line in process.stdout:
                     with self._change:
@@ -302,10 +326,14 @@ class Workshop:
                     run._break_off(f"The training’s process ended unexpectedly (code {process.returncode}).")
 
     def _watch(self) -> None:
-        """Lessons of pages that were closed end, and an hour later what was learned goes too."""
+        """Lessons of pages that were closed end, and an hour later what was learned goes too, until nothing is left."""
         gone: dict[str, float] = {}
         while True:
-            time.sleep(2)
+            with self._change:
+                self._change.wait_for(lambda: self._closed, LOOK)
+                if self._closed or not (self._runs or self._brought):
+                    del self._threads["_watch"]
+                    return
             try:
                 self._look_round(gone)
             except Exception:  # whatever it is, closed pages must go on being noticed
@@ -323,24 +351,34 @@ class Workshop:
                 if not run.over and run.wish != "stop":
                     self.stop(run, "Its page was closed.")
             if away > KEEP:
-                with self._change:
-                    theirs: list[Run | Brought] = [*self.of(owner), *self.brought_by(owner)]
-                    for each in theirs:
-                        self._forget(each)
+                self._forget(*self.of(owner), *self.brought_by(owner))
                 gone.pop(owner)
 
-    def _forget(self, each: Run | Brought) -> None:
-        if isinstance(each, Run):
-            self._runs.remove(each)
-        else:
-            self._brought.remove(each)
-        shutil.rmtree(each.folder, ignore_errors=True)
+    def _forget(self, *old: Run | Brought) -> None:
+        with self._change:
+            self._drop(old)
+        _delete(old)
+
+    def _drop(self, old: Sequence[Run | Brought]) -> None:
+        """Know no more of some lessons and models. The lock is held; their files go once it is not."""
+        self._runs = [run for run in self._runs if run not in old]
+        self._brought = [each for each in self._brought if each not in old]
 
     def close(self) -> None:
-        """The server ends: so do its lessons, and nothing of them stays behind."""
+        """The server ends: so do its lessons and its threads, and nothing of them stays behind."""
+        with self._change:
+            self._closed = True
+            threads = list(self._threads.values())
+            self._change.notify_all()
         for run in list(self._runs):
             self.stop(run)
-        for run in list(self._runs):
             if process := run._process:
                 process.kill()
+        for thread in threads:
+            thread.join(PATIENCE)
         shutil.rmtree(self._home, ignore_errors=True)
+
+
+def _delete(old: Sequence[Run | Brought]) -> None:
+    for each in old:
+        shutil.rmtree(each.folder, ignore_errors=True)

@@ -2,11 +2,14 @@
 
 import json
 import os
+import pkgutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter, defaultdict
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
 import numpy as np
@@ -18,7 +21,7 @@ from safetensors.numpy import save
 from safetensors.torch import load_file
 
 from encoder import checkpoints, corpus, learn
-from encoder.errors import ModelError
+from encoder.errors import KnownError, ModelError
 from encoder.lesson import OFFERED, SNAPSHOTS, STRUCTURES, LessonConfig, best_head, by_head, milestone, write_orders
 from encoder.masked import MaskedLanguageModel, Pieces
 from encoder.model import Encoder
@@ -601,3 +604,112 @@ def test_what_was_learned_goes_with_its_folders_when_its_page_has_long_been_gone
     for owner in ("here", "lately"):
         assert [*idle.of(owner), *idle.brought_by(owner)] == owned[owner]
     assert folders(idle) == {each.folder.name for each in owned["here"] + owned["lately"]}
+
+
+# Threads
+
+
+def threads_of(shop):
+    """Those that work for a workshop now."""
+    return [
+        thread
+        for thread in threading.enumerate()
+        if getattr(getattr(thread, "_target", None), "__self__", None) is shop
+    ]
+
+
+def test_threads_end_when_there_is_nothing_to_do_and_begin_again(tmp_path, monkeypatch):
+    monkeypatch.setattr("encoder.workshop.LOOK", 0.05)
+    shop = Workshop(tmp_path, lambda owner: True)
+    assert threads_of(shop) == []
+    for turn in (1, 2):
+        run = shop.start("somebody", LessonConfig(**QUICK, seed=turn))
+        assert len(threads_of(shop)) == 2
+        assert ended(run).state == "done"
+        until(lambda: len(threads_of(shop)) == 1)  # somebody's page may close yet
+        shop._forget(run)
+        until(lambda: not threads_of(shop))
+        assert folders(shop) == set()
+
+
+def test_closing_ends_threads_and_processes_and_takes_no_more_lessons(tmp_path):
+    shop = Workshop(tmp_path / "home", lambda owner: True)
+    run = working(shop.start("one", LessonConfig(**{**QUICK, "steps": 9_000})))
+    waiting = shop.start("two", LessonConfig(**QUICK))
+    process = run._process
+    shop.close()
+    assert threads_of(shop) == []
+    assert process.poll() is not None
+    assert (run.state, waiting.state) == ("stopped", "stopped")
+    assert not (tmp_path / "home").exists()
+    with pytest.raises(KnownError, match="The server is stopping"):
+        shop.start("three", LessonConfig(**QUICK))
+    assert not (tmp_path / "home").exists()
+    assert threads_of(shop) == []
+
+
+@pytest.mark.parametrize("slow", ["write_orders", "rmtree", "Popen", "telling"])
+def test_a_slow_disk_or_process_of_one_learner_keeps_nobody_waiting(slow, tmp_path, monkeypatch):
+    shop = Workshop(tmp_path, lambda owner: True)
+    began, go_on = threading.Event(), threading.Event()
+
+    def slowly(work):
+        def wait(*given, **more):
+            if not began.is_set():
+                began.set()
+                assert go_on.wait(60)
+            return work(*given, **more)
+
+        return wait
+
+    old = None
+    if slow == "rmtree":
+        monkeypatch.setattr("encoder.workshop.MOST", 1)
+        old = ended(shop.start("slow", LessonConfig(**QUICK)))
+    place = {
+        "write_orders": "encoder.workshop.write_orders", "rmtree": "encoder.workshop.shutil.rmtree",
+        "Popen": "encoder.workshop.subprocess.Popen", "telling": "encoder.workshop.Run._say",
+    }[slow]  # fmt: skip
+    owner, name = place.rsplit(".", 1)
+    monkeypatch.setattr(place, slowly(getattr(pkgutil.resolve_name(owner), name)))
+    config = LessonConfig(**{**QUICK, "steps": 9_000})
+    started = []
+
+    def go():
+        run = shop.start("slow", config)
+        started.append(run)
+        if slow == "telling":
+            shop.stop(working(run))
+
+    one = threading.Thread(target=go)
+    one.start()
+    try:
+        assert began.wait(60)
+        other = shop.start("quick", LessonConfig(**QUICK))  # each of these takes the lock
+        assert shop.ahead(other) < 3
+        shop.pause(other)
+        shop.resume(other)
+        assert other in shop.of("quick")
+        assert old is None or old not in shop.of("slow")
+    finally:
+        go_on.set()
+        one.join(60)
+        shop.close()
+    assert len(started) == 1
+
+
+def test_two_pages_of_one_learner_that_start_at_once_have_one_lesson(tmp_path, monkeypatch):
+    shop, both = Workshop(tmp_path, lambda owner: True), threading.Barrier(2, timeout=60)
+
+    def together(folder, *given):
+        write_orders(folder, *given)
+        both.wait()
+
+    monkeypatch.setattr("encoder.workshop.write_orders", together)
+    with ThreadPoolExecutor() as pool:
+        tries = [pool.submit(shop.start, "greedy", LessonConfig(**QUICK)) for _ in range(2)]
+        refused = [each for each in tries if each.exception()]
+    assert [str(each.exception()) for each in refused] == ["One training of yours is under way already."]
+    [run] = shop.of("greedy")
+    assert folders(shop) == {run.name}
+    shop.close()
