@@ -8,6 +8,7 @@ threads may walk one model at once.
 import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -21,9 +22,10 @@ from encoder.model import (
     Encoder,
     EncoderConfig,
     LayerStates,
+    gram_of,
     join_heads,
     position_rows,
-    projected_size,
+    size_by,
     split_heads,
 )
 
@@ -80,6 +82,11 @@ class Parts:
     layers: tuple[LayerParts, ...]
     heads: int
     activation: str
+
+    @cached_property
+    def grams(self) -> tuple[Tensor, ...]:
+        """For the lengths of projected values: of a model that only reads they stay what they are."""
+        return tuple(gram_of(layer.output, self.heads) for layer in self.layers)
 
     @property
     def scale(self) -> float:
@@ -168,14 +175,14 @@ def walk(parts: Parts, ids: Tensor, segment: Tensor) -> tuple[EmbeddingStates, I
 
 
 def _walk_layers(parts: Parts, hidden: Tensor) -> Iterator[LayerStates]:
-    for layer in parts.layers:
-        states = _walk_layer(layer, parts, hidden)
+    for layer, gram in zip(parts.layers, parts.grams, strict=True):
+        states = _walk_layer(layer, gram, parts, hidden)
         hidden = states.hidden
         yield states
         del states  # or this frame would keep its scores alive while the next layer computes
 
 
-def _walk_layer(layer: LayerParts, parts: Parts, hidden: Tensor) -> LayerStates:
+def _walk_layer(layer: LayerParts, gram: Tensor, parts: Parts, hidden: Tensor) -> LayerStates:
     heads = parts.heads
     query = split_heads(layer.query(hidden), heads)  # [batch, head, token, head_dim]
     key = split_heads(layer.key(hidden), heads)
@@ -189,7 +196,7 @@ def _walk_layer(layer: LayerParts, parts: Parts, hidden: Tensor) -> LayerStates:
     neurons = layer.activation(preactivation)
     ffn_output = layer.contract(neurons)  # [batch, token, model]
     return LayerStates(
-        query, key, value, projected_size(value, layer.output), scores, attention, context,
+        query, key, value, size_by(value, gram), scores, attention, context,
         attention_output, after_attention, preactivation, neurons, ffn_output,
         layer.ffn_norm(ffn_output + after_attention),
     )  # fmt: skip

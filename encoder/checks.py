@@ -1,26 +1,46 @@
 """Whether the numbers of a reading mean anything: pictures are drawn of nothing else."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from encoder.errors import ModelError
-from encoder.trace import EMBEDDING_AXES, LAYER_AXES, Array, LayerTrace, Trace
+from encoder.model import LayerStates
+from encoder.trace import EMBEDDING_AXES, LAYER_AXES, Array, Trace
 
 # How far off a score may be, as a share of its row's largest: float32 keeps 24 bits, and sums lose up to four of them
 # (measured against float64: 1e-6). From 1 / ROUNDING on that is 1 or more, which makes a weight e times as large.
 ROUNDING = 2.0**-20
 
 
-def check(trace: Trace) -> None:
-    """Raise ModelError, in one sentence, where numbers are not finite, or where rounding alone decides the attention.
+def signs_of(states: LayerStates, scale: float) -> tuple[Tensor, ...]:
+    """Of a layer a few numbers by which it may be seen to be doubtful, for a hundredth of the time of its reading.
 
-    Sums come first, as they take a hundredth of the reading's time: a sum is finite only if all its numbers are. Every
-    number is looked at only where a sum is not, or where a score may be large.
+    A sum is finite only if all its numbers are. What is not finite in other arrays reaches `hidden`; but ReLU makes 0
+    of −∞, and a key whose scores are −∞ is not read. |query · key| is at most the product of their lengths
+    (Cauchy–Schwarz), here of all of them together.
     """
+    longest = torch.linalg.vector_norm(states.query) * torch.linalg.vector_norm(states.key)
+    overflows = longest * (scale * ROUNDING * torch.finfo(torch.float32).max)  # where a score may reach 1 / ROUNDING
+    return sum_of(states.hidden), sum_of(states.preactivation), sum_of(states.value_size), overflows
+
+
+def sum_of(array: Tensor) -> Tensor:
+    """The sum, which is finite only if all numbers are."""
+    return array.sum(dtype=torch.float32)
+
+
+def are_doubtful(signs: Sequence[Tensor]) -> bool:
+    """Whether a reading has to be looked at closely."""
+    return not bool(torch.stack(tuple(signs)).isfinite().all())
+
+
+def check(trace: Trace) -> None:
+    """Raise ModelError, in a sentence, where numbers are not finite, or where rounding alone decides the attention."""
     with np.errstate(over="ignore", invalid="ignore"):
-        if not (np.isfinite(list(_sums(trace))).all() and all(map(_has_small_scores, trace.layers))):
-            _look_closely(trace)
+        _check(trace)
 
 
 def not_finite(where: str) -> ModelError:
@@ -28,27 +48,7 @@ def not_finite(where: str) -> ModelError:
     return ModelError(f"{where} holds numbers that are not finite (infinity or NaN): nothing can be drawn from them.")
 
 
-def _sums(trace: Trace) -> Iterator[np.float32]:
-    """The sums of a few arrays. What is not finite in others reaches `hidden`, but for the scores of a key."""
-    yield trace.embedding.output.sum()
-    yield trace.output.sum()
-    for layer in trace.layers:
-        yield layer.hidden.sum()
-        yield layer.preactivation.sum()  # ReLU makes 0 of −∞
-        yield layer.value_size.sum()
-
-
-def _has_small_scores(layer: LayerTrace) -> bool:
-    """Whether no score is large, as |query · key| is at most the product of their lengths (Cauchy–Schwarz)."""
-    return bool(layer.scale * np.sqrt(_squares(layer.query)) * np.sqrt(_squares(layer.key)) < 1 / ROUNDING)
-
-
-def _squares(array: Array) -> np.float32:
-    flat = array.ravel(order="K")  # as it lies in memory, without a copy
-    return np.float32(flat @ flat)
-
-
-def _look_closely(trace: Trace) -> None:
+def _check(trace: Trace) -> None:
     name = trace.model.name
     if not _are_finite(getattr(trace.embedding, part) for part in EMBEDDING_AXES):
         raise not_finite(f"The embedding of {name}")

@@ -336,10 +336,19 @@ def attend(
 def projected_size(value: Tensor, output: nn.Linear) -> Tensor:
     """[batch, head, token] lengths ‖value · W_O‖, W_O being the head's part of the output (Kobayashi et al. 2020, §3).
 
-    value: [batch, head, token, head_dim]. From W_O W_Oᵀ: the vectors themselves would take [head, token, model].
+    value: [batch, head, token, head_dim].
     """
-    weight = split_heads(output.weight, value.shape[-3])  # [head, model, head_dim], each head's W_O transposed
-    gram = weight.mT @ weight  # [head, head_dim, head_dim]
+    return size_by(value, gram_of(output, value.shape[-3]))
+
+
+def gram_of(output: nn.Linear, heads: int) -> Tensor:
+    """W_O W_Oᵀ of each head, [head, head_dim, head_dim]. For a short text it takes a tenth of the whole reading."""
+    weight = split_heads(output.weight, heads)  # [head, model, head_dim], each head's W_O transposed
+    return weight.mT @ weight
+
+
+def size_by(value: Tensor, gram: Tensor) -> Tensor:
+    """[batch, head, token] the same lengths from `gram_of`: the vectors themselves would take [head, token, model]."""
     return (value @ gram * value).sum(-1).clamp(min=0).sqrt()  # rounding may leave 0 a little below 0
 
 

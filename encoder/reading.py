@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from encoder.changes import Ablation, Changes, Choices
-from encoder.checks import check, not_finite
+from encoder.checks import are_doubtful, check, not_finite, signs_of, sum_of
 from encoder.devices import free_memory, is_out_of_memory, synchronize, threads
 from encoder.edits import Pairs
 from encoder.errors import ModelError
@@ -78,11 +78,6 @@ class Model:
         work instead; `trace.device` is where it was really done. Raises ModelError where a layer's numbers are not
         finite, or mean nothing: nobody could tell a picture of them from a true one.
         """
-        read = self._trace(text, pair, limit)
-        check(read)
-        return read
-
-    def _trace(self, text: str, pair: str | None, limit: int) -> Trace:
         ids, tokens = self._tokenizer.encode(text, pair, min(limit, self.positions))
         *accelerated, cpu = self._readers
         for reader in accelerated:
@@ -211,14 +206,22 @@ class Model:
         with torch.inference_mode(), threads(len(tokens) * self.card.width * self.card.ffn_width):
             segment = torch.tensor(tokens.segment[None], device=reader.device)
             embedding, layers = reader.walk(torch.tensor([ids], device=reader.device), segment)
-            layer_traces = tuple(map(self._layer_trace, layers))
+            signs = [sum_of(embedding.output)]
+            layer_traces = tuple(self._layer_trace(states, signs) for states in layers)
             output = reader.last_norm(torch.tensor(layer_traces[-1].hidden[None], device=reader.device))
+            signs.append(sum_of(output))
             synchronize(reader.device)
             seconds = perf_counter() - start
             embedding_trace = EmbeddingTrace(*map(_array, embedding))
-        return Trace(self.card, tokens, embedding_trace, layer_traces, _array(output), seconds, reader.device)
+            doubtful = are_doubtful(signs)
+        read = Trace(self.card, tokens, embedding_trace, layer_traces, _array(output), seconds, reader.device)
+        if doubtful:
+            check(read)
+        return read
 
-    def _layer_trace(self, states: LayerStates) -> LayerTrace:
+    def _layer_trace(self, states: LayerStates, signs: list[Tensor]) -> LayerTrace:
+        """A layer as it is kept; `signs` gets what tells whether its numbers mean anything."""
+        signs.extend(signs_of(states, self._scale))
         arrays = {name: _array(tensor) for name, tensor in states._asdict().items() if name != "scores"}
         return LayerTrace(**arrays, scale=self._scale)
 
