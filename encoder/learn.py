@@ -6,6 +6,7 @@ finished model go there. What happens it tells in lines of JSON; on its standard
 """
 
 import json
+import logging
 import os
 import sys
 import threading
@@ -24,6 +25,7 @@ from torch import Tensor
 
 from encoder import checkpoints, corpus
 from encoder.corpus import Question, Sentence
+from encoder.errors import KnownError
 from encoder.lesson import EXAMS, LENGTH, MODEL, NEIGHBOURS, SENTENCES, TEXT, encoder_config, moment_folder, read_orders
 from encoder.masked import MaskedLanguageModel, Pieces
 from encoder.measures import offset_share
@@ -41,6 +43,8 @@ FEWEST = 800  # tokens that can be learned from
 HELD_OUT = 0.05  # of somebody's own text, its end, is asked about and never learned from
 NEWS = 25  # steps whose mean loss is a point of the curve: sentences of one length are more or less surprising
 VOCABULARY = "vocabulary.json"  # in a lesson's folder, for when it goes on after a pause
+
+log = logging.getLogger(__name__)
 
 
 class Marks(NamedTuple):
@@ -222,6 +226,8 @@ def run(folder: Path) -> int:
     try:
         _tell("over", how=Lesson(folder).teach(wish))
     except (ValueError, OSError, MemoryError, RuntimeError) as error:
+        if not isinstance(error, KnownError):
+            log.exception("a lesson failed")  # on the standard error, which the workshop keeps
         _tell("failed", why=str(error) or type(error).__name__)
         return 1
     return 0
@@ -246,7 +252,7 @@ def _own(folder: Path) -> tuple[Tokenizer, Array, Exam, Batches]:
     row, held_out = row[:-most], row[-most:]
     known = int((~pieces.special[row]).sum())
     if known < FEWEST:
-        raise ValueError(
+        raise KnownError(
             f"This text is too short: without its end, which is only asked about, {known} tokens are left to learn "
             f"from, and it takes at least {FEWEST}."
         )

@@ -11,6 +11,7 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from encoder.decoding import lines
+from encoder.errors import KnownError
 from encoder.trace import Array
 
 AT_ONCE = 4_096  # paragraphs the tokenizer gets at once: enough for all cores
@@ -109,10 +110,10 @@ class Spelled:
         return self.unknown / max(1, self.tokens)
 
     def checked(self, text: str) -> str:
-        """What there is to say of the text with this name, in a sentence. Raises ValueError for too much [UNK]."""
+        """What there is to say of the text with this name, in a sentence. Raises KnownError for too much [UNK]."""
         found = f"{text}: {self.tokens:,} tokens, {self.share:.2%} of them [UNK]"
         if self.share > MOST_UNKNOWN:
-            raise ValueError(
+            raise KnownError(
                 f"{found}, and {MOST_UNKNOWN:.0%} may be. The vocabulary cannot spell this text, which may be in "
                 "another script or language, or have too many different signs."
             )

@@ -713,3 +713,13 @@ def test_two_pages_of_one_learner_that_start_at_once_have_one_lesson(tmp_path, m
     [run] = shop.of("greedy")
     assert folders(shop) == {run.name}
     shop.close()
+
+
+def test_a_lesson_that_fails_leaves_its_traceback_unless_its_sentence_says_all(tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr(learn.os, "nice", lambda by: None)  # it is this process that would stay behind all others
+    monkeypatch.setattr(learn.Wish, "listen", lambda wish: None)
+    for trouble, logged in ((RuntimeError("out of threads"), 1), (KnownError("too short"), 0)):
+        monkeypatch.setattr(learn, "Lesson", lambda folder, trouble=trouble: (_ for _ in ()).throw(trouble))
+        caplog.clear()
+        assert learn.run(tmp_path) == 1
+        assert len([record for record in caplog.records if record.exc_info]) == logged

@@ -7,7 +7,6 @@ from typing import Any
 
 import streamlit as st
 
-from encoder.errors import ModelError
 from encoder.lesson import COMPARED, NEIGHBOURS, best_head, by_head, milestone
 from encoder.replay import Replay
 from encoder.workshop import AT_WORK, OVER, Run, State
