@@ -33,3 +33,7 @@ const measure = () => {
 };
 window.addEventListener("resize", measure);
 measure();
+
+// Paper does not scroll: what is too wide for it shrinks.
+const SHEET = 690; // CSS pixels between the margins of A4 and of Letter
+window.addEventListener("beforeprint", () => vis.style.setProperty("--on-paper", Math.min(1, SHEET / vis.scrollWidth)));

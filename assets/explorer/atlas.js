@@ -52,7 +52,7 @@ class Atlas {
 
   // Names first, then a thumbnail a step.
   *draw(choice, theme, width) {
-    const pen = sheetOf(this.canvas, width, this.plan.height);
+    const pen = sheetOf(this.canvas, width, this.plan.height, theme.sharp);
     pen.font = theme.font;
     pen.textBaseline = "top";
     const ramp = rampTo(theme.paper, SIDE[this.side]);

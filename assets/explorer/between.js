@@ -32,7 +32,7 @@ class Between {
       ? "Left − right, where tokens stand for the same characters. Blue: the left reads more. Vermilion: the right."
       : "The two models share no token here; with whole words they might.";
     this.at = mapGeometry(this.shown, Math.min(640, width));
-    this.drawWith(new CanvasPen(sheetOf(this.canvas, this.at.width, this.at.height), theme), theme);
+    this.drawWith(new CanvasPen(sheetOf(this.canvas, this.at.width, this.at.height, theme.sharp), theme), theme);
   }
 
   drawWith(pen, theme) {

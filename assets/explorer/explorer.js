@@ -7,6 +7,8 @@ const MOVES = /^(layer|head|over|weights|renorm|top)/; // choices that change nu
 const BEAT = 700; // milliseconds a layer while playing
 const SLICE = 6; // milliseconds a frame for drawing, so that no frame of the page is late
 const FIRST = 40; // the same for the first picture of a new text, which everybody waits for
+const PRINTING = ["beforeprint", "afterprint"];
+const SHEET = 690; // CSS pixels between the margins of A4 and of Letter: there one side is below the other
 const AWAY = ["pointerdown", "keydown", "click"]; // elsewhere in the document they may lead away from here
 
 class Explorer {
@@ -23,6 +25,10 @@ class Explorer {
     this.frame.onkeydown = (event) => pressed(this, event);
     this.frame.ontransitionend = (event) => event.target === this.frame && this.measure(); // the theme has changed
     root.append(this.frame);
+    this.sheet = matchMedia("print");
+    this.printing = ({ type, matches }) => this.print(matches ?? type === "beforeprint");
+    this.sheet.addEventListener("change", this.printing);
+    for (const kind of PRINTING) addEventListener(kind, this.printing);
     this.observer = new ResizeObserver(() => this.measure());
     this.observer.observe(this.frame);
     this.away = (event) => event.composedPath().includes(this.frame) || this.beforeLeaving(event);
@@ -71,6 +77,8 @@ class Explorer {
   // Its page is gone.
   leave() {
     this.observer.disconnect();
+    this.sheet.removeEventListener("change", this.printing);
+    for (const kind of PRINTING) removeEventListener(kind, this.printing);
     for (const kind of AWAY) document.removeEventListener(kind, this.away, true);
     clearTimeout(this.timer);
     clearInterval(this.playing);
@@ -197,10 +205,18 @@ class Explorer {
   // Colours and widths, asked for when they can have changed only: the browser must lay the page out to tell them.
   measure() {
     if (!this.models || !this.frame.isConnected) return;
-    this.theme = themeOf(this.frame);
-    this.width = this.frame.clientWidth;
-    for (const side of this.sides) side.width = side.box.clientWidth;
+    this.theme = this.onPaper ? ON_PAPER : themeOf(this.frame);
+    this.width = this.onPaper ? SHEET : this.frame.clientWidth;
+    for (const side of this.sides) side.width = this.onPaper ? SHEET : side.box.clientWidth;
     this.paint();
+  }
+
+  // The browser counts the pages at once: pictures in the paper's width and colours cannot come a frame later.
+  print(onPaper) {
+    if (onPaper === Boolean(this.onPaper)) return;
+    this.onPaper = onPaper;
+    this.measure();
+    if (onPaper) this.drawDue(Infinity);
   }
 
   // Of long texts the weights of a layer come when it is asked for.

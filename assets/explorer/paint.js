@@ -7,9 +7,11 @@ const FONT = '11px "Source Sans", system-ui, sans-serif';
 // The page's own colours, light or dark. `host` is any element on the page.
 function themeOf(host) {
   const style = getComputedStyle(host);
-  const paper = channels(style.backgroundColor);
-  const text = channels(style.color);
-  return { paper, text, font: FONT, faint: css(mixed(paper, text, 0.55)), line: css(mixed(paper, text, 0.2)) };
+  return inked(channels(style.backgroundColor), channels(style.color));
+}
+
+function inked(paper, text) {
+  return { paper, text, font: FONT, faint: css(mixed(paper, text, 0.55)), line: css(mixed(paper, text, 0.2)), sharp: devicePixelRatio };
 }
 
 function channels(colour) {
@@ -23,6 +25,8 @@ function mixed(from, to, share) {
 function css([red, green, blue]) {
   return `rgb(${red},${green},${blue})`;
 }
+
+const ON_PAPER = { ...inked([255, 255, 255], [28, 30, 36]), sharp: 3 }; // printed: as sharp as its letters
 
 // 256 colours from the paper to a colour.
 function rampTo(paper, colour) {
@@ -80,7 +84,7 @@ function blit(pen, picture, x, y, width, height) {
 }
 
 // Set a canvas to a size in CSS pixels, sharp on any screen, and return its pen.
-function sheetOf(canvas, width, height, sharp = devicePixelRatio) {
+function sheetOf(canvas, width, height, sharp) {
   const [w, h] = [Math.round(width * sharp), Math.round(height * sharp)];
   if (canvas.width !== w || canvas.height !== h) {
     canvas.width = w;

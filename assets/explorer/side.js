@@ -100,7 +100,7 @@ class Side {
     const { choice, model, width, explorer: { theme, later } } = this;
     const weights = choice.weights === "norm" ? "norm" : "raw"; // a rollout is of no single head
     const lens = [choice.sort, choice.least, choice.words, choice.hide, choice.renorm, choice.top, choice.part, weights];
-    const key = [...lens, width, theme.paper, theme.text].join();
+    const key = [...lens, width, theme.paper, theme.text, theme.sharp].join();
     if (key === this.drawn) return;
     this.drawn = key;
     this.atlas.arrange(model, choice, width);
@@ -110,7 +110,7 @@ class Side {
   drawLarge() {
     if (this.stage.hidden) return;
     const { theme } = this.explorer;
-    this.drawWith(new CanvasPen(sheetOf(this.canvas.large, this.at.width, this.at.height), theme), theme);
+    this.drawWith(new CanvasPen(sheetOf(this.canvas.large, this.at.width, this.at.height, theme.sharp), theme), theme);
   }
 
   drawWith(pen, theme) {

@@ -6,10 +6,11 @@ from functools import cache
 import streamlit as st
 
 from encoder.catalogue import Entry
-from pages.shared import lessons, prose, state, traces, typed
+from pages.shared import lessons, paper, prose, state, traces, typed
 from pages.shared.state import Side
 
 NAMES: dict[Side, str] = {"a": "Left", "b": "Right"}
+SCRIPTS = ("typing.js", "printing.js")
 ARTICLES = ("first-article", "second-article")
 
 
@@ -40,8 +41,9 @@ def question() -> None:
         state.mirror(st.number_input, "limit", "Longest text, in tokens", min_value=8, max_value=4096, step=8)
     with st.container(key="phone-text"):
         state.mirror(st.text_input, "text", "Text", place="-phone", live=True)
-    with st.container(key="typing"):  # the text is sent while it is typed; by itself the box waits for Ctrl+Enter
-        st.html(f"<script>{prose.asset('typing.js')}</script>", unsafe_allow_javascript=True)
+    with st.container(key="scripts"):
+        st.html(f"<script>{_scripts()}</script>", unsafe_allow_javascript=True)
+    paper.heading()
 
 
 def devices() -> None:
@@ -59,6 +61,12 @@ def devices() -> None:
             if trace := traces.ready(side):
                 took = f"{trace.seconds * 1000:.1f} ms on this machine’s {trace.device.upper()}"
                 st.caption(f"{NAMES[side]}: one reading of the text took {took}.")
+
+
+@cache
+def _scripts() -> str:
+    """What Streamlit cannot do, in the page's own JavaScript."""
+    return "\n".join(prose.asset(name) for name in SCRIPTS)
 
 
 @cache

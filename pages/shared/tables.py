@@ -18,7 +18,7 @@ from encoder.quantities import QUANTITIES
 from encoder.steps import Shares
 from encoder.trace import Array, Trace
 from encoder.views import origins
-from pages.shared import state, traces
+from pages.shared import paper, state, traces
 from pages.shared.state import Side
 
 # By title: the quantity whose mean is shown, and what is said of it.
@@ -66,8 +66,8 @@ def shares(row: Shares, tokens: Sequence[str], side: Side) -> None:
             EXPONENTIAL: row.exponential, "Share": row.share,
         }
     )  # fmt: skip
-    st.dataframe(
-        table, hide_index=True, key=f"shares-{side}", height="content" if len(tokens) <= 12 else 460,
+    _show(
+        table, key=f"shares-{side}", height="content" if len(tokens) <= 12 else 460,
         column_config={  # so wide that a phone has room for all of them
             "Token": st.column_config.TextColumn(width=98),
             "Score": st.column_config.NumberColumn(format="%.3f", width=64),
@@ -93,7 +93,7 @@ def ablation(found: Ablation, side: Side) -> None:
     if found.divergence is not None:
         columns["KL of the guess, nats"] = [float(found.divergence[place]) for place in order]
     formats = {name: st.column_config.NumberColumn(format="%.4f", help=ABLATION[name]) for name in list(columns)[2:]}
-    st.dataframe(pd.DataFrame(columns), hide_index=True, key=f"ablation-{side}", height=320, column_config=formats)
+    _show(pd.DataFrame(columns), key=f"ablation-{side}", height=320, column_config=formats)
 
 
 def roles(roles: Roles, shares: Array | None, measured: dict[str, Array], side: Side) -> None:
@@ -114,7 +114,7 @@ def roles(roles: Roles, shares: Array | None, measured: dict[str, Array], side: 
         each.label: st.column_config.NumberColumn(format="%.3f", help=each.meaning) for each in MEASURES.values()
     }
     formats["Role"] = st.column_config.TextColumn(width=100)
-    st.dataframe(table, hide_index=True, key=f"roles-{side}", height=360, column_config=formats)
+    _show(table, key=f"roles-{side}", height=360, column_config=formats)
     st.download_button(
         "Download the table", data=lambda: table.to_csv(index=False).encode("utf-8-sig"), key=f"roles-csv-{side}",
         file_name=f"heads-{side}.csv", mime="text/csv", icon=":material/download:", on_click="ignore",
@@ -125,8 +125,8 @@ def neighbours(found: Sequence[tuple[str, float]], side: Side) -> None:
     """The vocabulary's tokens that are nearest to one, with their cosines."""
     table = pd.DataFrame({"Token": [visible(token) for token, _ in found], "Cosine": [cosine for _, cosine in found]})
     bar = st.column_config.ProgressColumn(format="%.3f", min_value=0, max_value=1)
-    st.dataframe(
-        table, hide_index=True, key=f"neighbours-{side}", height="content", column_config={"Cosine": bar}
+    _show(
+        table, key=f"neighbours-{side}", height="content", column_config={"Cosine": bar}
     )  # fmt: skip
 
 
@@ -139,7 +139,13 @@ def consequences(before: Trace, after: Trace, side: Side) -> None:
             columns[title] = QUANTITIES[quantity].of(read).mean(1)[-len(read.layers) :]  # without the embedding's
             formats[title] = st.column_config.NumberColumn(format="%.3f", help=meaning)
     table = pd.DataFrame(columns)
-    st.dataframe(table, hide_index=True, key=f"consequences-{side}", column_config=formats)
+    _show(table, key=f"consequences-{side}", column_config=formats)
+
+
+def _show(table: pd.DataFrame, **options: Any) -> None:
+    """A table, on screen and on paper."""
+    st.dataframe(table, hide_index=True, **options)
+    paper.table(table)
 
 
 def facts(numbers: Sequence[tuple[str, float]]) -> str:
