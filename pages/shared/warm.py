@@ -6,13 +6,15 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import streamlit as st
-from streamlit import net_util
+from streamlit import config, net_util
+from streamlit.web.server.server_util import get_url
 
 from encoder.catalogue import DEFAULT_LEFT, DEFAULT_RIGHT, catalogue
 from pages.shared import explorer as explorer  # registers its component before the first visitor comes
 from pages.shared import lessons, traces
 
 MOMENT = 2.0  # seconds: who comes at once sees the page first, as importing torch leaves little of a small machine
+EVERY_ADDRESS = ("0.0.0.0", "::")
 
 
 def announce(pages: Callable[[], object]) -> None:
@@ -34,18 +36,34 @@ async def up(app: st.App) -> AsyncIterator[None]:
     loading = threading.Timer(MOMENT, _load)
     loading.daemon = True
     loading.start()
-    _greet()
+    greet()
     yield
     lessons.workshop().close()
 
 
-def _greet() -> None:
+def greet() -> None:
+    """Say where the server is reached."""
     # Streamlit's own greeting asks an outside service for this machine's address, or advertises in the page.
-    port = st.get_option("server.port")
-    lines = [f"Encoder Lens runs on http://localhost:{port}"]
-    if address := net_util.get_internal_ip():
-        lines.append(f"Everybody in the same network reaches it on http://{address}:{port}")
+    here, *others = addresses()
+    lines = [f"Encoder Lens runs on {here}"]
+    lines += [f"Everybody in the same network reaches it on {other}" for other in others]
     print(*lines, "Ctrl+C stops it.", sep="\n", flush=True)  # noqa: T201
+
+
+def addresses() -> list[str]:
+    """Where this server is reached, as its options say: for one address only that, else here, then in the network."""
+    public, listens = st.get_option("browser.serverAddress"), st.get_option("server.address")
+    if config.is_manually_set("browser.serverAddress"):
+        return [_address(public)]
+    if listens and listens.startswith("unix:"):
+        return [listens]
+    if listens and listens not in EVERY_ADDRESS:
+        return [_address(listens)]
+    return [_address(host) for host in ("localhost", net_util.get_internal_ip()) if host]
+
+
+def _address(host: str) -> str:
+    return get_url(f"[{host}]" if ":" in host else host)  # an IPv6 address has colons of its own
 
 
 def _load() -> None:
