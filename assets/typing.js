@@ -1,8 +1,8 @@
-// Streamlit's text area sends its text when it loses the focus, or on Ctrl+Enter. In the box for the text a short pause
-// or a plain Enter does the same: by pressing Ctrl+Enter for the writer. Shift+Enter still starts a new line.
+// Streamlit's text area sends its text when it loses the focus, or on Ctrl+Enter. In the boxes for the text a short
+// pause or a plain Enter does the same: by pressing Ctrl+Enter for the writer. Shift+Enter still starts a new line.
 
 (() => {
-const BOX = ".st-key-pick-text textarea";
+const BOX = ":is(.st-key-pick-text, .st-key-pick-text-phone) textarea";
 const PAUSE = 250; // milliseconds
 let timer;
 

@@ -356,7 +356,7 @@ def walk(page: Page, path: str) -> Iterator[View]:
 
 def type_text(page: Page, text: str, phone: bool = False) -> None:
     """Type into the sidebar's text box and finish with Ctrl+Enter, or into the phone's with Enter."""
-    box = pick(page, "text-phone").locator("input") if phone else pick(page, "text").locator("textarea")
+    box = pick(page, "text-phone" if phone else "text").locator("textarea")
     box.fill(text)
     box.press("Enter" if phone else "Control+Enter")
     arrive(page, text=text)

@@ -310,7 +310,7 @@ def test_an_example_and_a_second_sentence_redraw_both_columns(visitor, scratch, 
 def test_the_text_typed_on_a_phone_redraws_both_columns(visitor, scratch, minilm):
     page = visitor(phone=True).open("/attention-heads", **MAPS, text=TEXT)
     settle(page)
-    expect(pick(page, "text-phone").locator("input")).to_have_value(TEXT)
+    expect(pick(page, "text-phone").locator("textarea")).to_have_value(TEXT)
     type_text(page, OTHER, phone=True)
     expect_both_drawn(page, ATTENTION, scratch.trace(OTHER), minilm.trace(OTHER))
     _expect_tokens(page, minilm.trace(OTHER))

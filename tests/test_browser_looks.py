@@ -49,7 +49,7 @@ def test_on_a_phone_the_menu_leads_to_another_page(visitor):
     page.get_by_test_id("stSidebar").get_by_role("link", name="Attention").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Attention")
     expect(explorer(page, "b").locator("canvas.heads[data-drawn]")).to_be_attached()
-    expect(pick(page, "text-phone").locator("input")).to_have_value(TEXT)
+    expect(pick(page, "text-phone").locator("textarea")).to_have_value(TEXT)
 
 
 @pytest.mark.parametrize("path", PAGES.values(), ids=PAGES)
@@ -113,7 +113,7 @@ def _expect_words_stand_out(page, view):
 
 
 def _expect_text_box_first(page):
-    box, title = pick(page, "text-phone").locator("input"), page.get_by_role("heading", level=1)
+    box, title = pick(page, "text-phone").locator("textarea"), page.get_by_role("heading", level=1)
     expect(box).to_be_visible()
     assert box.bounding_box()["y"] < title.bounding_box()["y"]
 

@@ -82,7 +82,7 @@ def test_a_text_whose_turn_was_cut_off_is_not_undone_by_the_phones_box(visitor):
 
 def _is_cut_off(message):
     drawn = message.delta.new_element
-    hidden = drawn.text_input.id.endswith("pick.text-phone") or drawn.number_input.id.endswith(HEARD)
+    hidden = drawn.text_area.id.endswith("pick.text-phone") or drawn.number_input.id.endswith(HEARD)
     return hidden or message.WhichOneof("type") == "script_finished"
 
 

@@ -522,7 +522,7 @@ def test_a_new_text_is_read_by_both_models(scratch, minilm):
 
 def test_the_text_field_for_phones_is_the_same_text():
     app = open_page("layers", text=TEXT)
-    app.text_input(key="pick.text-phone").set_value("A dog barks.").run()
+    app.text_area(key="pick.text-phone").set_value("A dog barks.").run()
     assert app.text_area(key="pick.text").value == "A dog barks."
     assert "dog" in charts(app, "b")["chart-b-1"]["data"][0]["x"]
 

@@ -235,11 +235,11 @@ def test_a_text_is_not_undone_by_the_phones_box_that_still_shows_an_older_one(sh
         heard(app, before)
         ask(app, text)
     heard(app, before)
-    app.text_input(key="pick.text-phone").set_value(shown)
+    app.text_area(key="pick.text-phone").set_value(shown)
     app.slider(key="pick.layer").set_value(3).run()
     assert app.text_area(key="pick.text").value == "No dog barks."
-    assert app.text_input(key="pick.text-phone").value == "No dog barks."
-    app.text_input(key="pick.text-phone").set_value(shown).run()
+    assert app.text_area(key="pick.text-phone").value == "No dog barks."
+    app.text_area(key="pick.text-phone").set_value(shown).run()
     assert app.text_area(key="pick.text").value == shown
 
 

@@ -5,7 +5,7 @@ class Between {
     this.explorer = explorer;
     this.words = element("p", { className: "caption" });
     this.canvas = element("canvas", { role: "img", ariaLabel: "Left minus right, where both have the same tokens" });
-    this.said = element("p", { className: "caption", ariaLive: "polite" });
+    this.said = element("p", { className: "caption", ariaLive: "polite", translate: false });
     this.box = element("div", { className: "between", hidden: true }, this.words, this.canvas, this.said);
     this.canvas.onpointermove = ({ offsetX, offsetY }) => this.say(cellAt(this.shown, this.at, offsetX, offsetY));
     this.canvas.onpointerleave = () => this.say(null);

@@ -7,15 +7,15 @@ const INK = 45; // percent of a token's ground that is coloured at most: its nam
 class Side {
   constructor(explorer, model) {
     Object.assign(this, { explorer, model, letter: model.side });
-    this.sentence = element("div", { className: "sentence" });
+    this.sentence = element("div", { className: "sentence", translate: false });
     const sheet = (name) => element("canvas", { className: name, role: "img" });
     this.canvas = { atlas: sheet("heads"), large: sheet("large") };
     this.atlas = new Atlas(this.canvas.atlas, this.letter);
     this.rings = element("div", { className: "rings" });
     this.marks = element("div", { className: "marks" });
-    this.heading = element("p", { className: "caption title" });
-    this.caption = element("p", { className: "caption", ariaLive: "polite" });
-    this.list = element("div", { className: "numbers" });
+    this.heading = element("p", { className: "caption title", translate: false });
+    this.caption = element("p", { className: "caption", ariaLive: "polite", translate: false });
+    this.list = element("div", { className: "numbers", translate: false });
     this.stage = element("div", { className: "stage", hidden: true }, this.canvas.large, this.marks);
     this.box = element(
       "section",

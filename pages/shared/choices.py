@@ -71,7 +71,12 @@ def _listed(pattern: str) -> Callable[[str], str]:
 def _short(value: str) -> str:
     if len(value) > LONGEST_WORD:
         raise ValueError(value)
-    return value
+    return _line(value)
+
+
+def _line(value: str) -> str:
+    """What a box of one line can hold: it would join two lines without a space between, and change the words."""
+    return re.sub(r"[\r\n]+", " ", value)
 
 
 PAIRS = r"(\d+\.\d+(-\d+\.\d+)*)?"
@@ -89,7 +94,7 @@ OPEN = -1  # of layers, heads and tokens: nobody has chosen yet
 MOST = 1_000_000  # no model has as many layers, heads, tokens or neurons; each page knows its own model's limit
 CHOICES: dict[str, Choice] = {
     "text": Choice(FIRST_TEXT),
-    "pair": Choice(""),
+    "pair": Choice("", _line),
     "a": Choice(DEFAULT_LEFT, _model),
     "b": Choice(DEFAULT_RIGHT, _model),
     "gpu": Choice(False, _flag),
@@ -131,7 +136,7 @@ CHOICES: dict[str, Choice] = {
     "learn": Choice("toy", _one_of("toy", "own")),
     **{f"train_{name}": Choice(getattr(LessonConfig, name), _among(*OFFERED[name])) for name in OFFERED},
     "train_view": Choice("curves", _one_of("curves", "weights", "heads", "map")),
-    "train_text": Choice(""),
+    "train_text": Choice("", _line),
     "compare": Choice("loss", _one_of(*COMPARED)),
     "look_at": Choice("agreement", _one_of(*STRUCTURES, *NEIGHBOURS)),
     "look_head": Choice("best", _listed(r"best|\d+-\d+")),  # whose curve has a colour: layer-head, or the best one's

@@ -19,7 +19,7 @@ def heading() -> None:
     said = {label: traces.text(name) for label, name in TEXTS.items() if state.get(name)}
     said |= {label: traces.entry(side).label for label, side in MODELS.items()}
     lines = "".join(prose.labelled(label, words, LONGEST) for label, words in said.items())
-    _print(f'{lines}<div class="said"><span>Address:</span> <a translate="no"></a></div>', "heading")
+    _print(f'{lines}<div class="said"><span>Address:</span> <a></a></div>', "heading")
 
 
 def table(numbers: pd.DataFrame) -> None:

@@ -55,9 +55,7 @@ def plain(text: str) -> str:
 
 def labelled(label: str, text: str, longest: int = 600) -> str:
     """A learner's text beside a word of ours, as HTML."""
-    return (
-        f'<div class="said"><span>{escape(label)}</span> <bdi translate="no">{escape(line(text, longest))}</bdi></div>'
-    )
+    return f'<div class="said"><span>{escape(label)}</span> <bdi>{escape(line(text, longest))}</bdi></div>'
 
 
 def line(text: str, longest: int = 600) -> str:

@@ -10,7 +10,7 @@ from pages.shared import lessons, paper, prose, state, traces, typed
 from pages.shared.state import Side
 
 NAMES: dict[Side, str] = {"a": "Left", "b": "Right"}
-SCRIPTS = ("typing.js", "printing.js")
+SCRIPTS = ("typing.js", "phone.js", "printing.js", "untranslated.js")
 ARTICLES = ("first-article", "second-article")
 
 
@@ -40,7 +40,9 @@ def question() -> None:
         )
         state.mirror(st.number_input, "limit", "Longest text, in tokens", min_value=8, max_value=4096, step=8)
     with st.container(key="phone-text"):
-        state.mirror(st.text_input, "text", "Text", place="-phone", live=True)
+        state.mirror(
+            st.text_area, "text", "Text", place="-phone", height="content"
+        )  # one line would join those of the text
     with st.container(key="scripts"):
         st.html(f"<script>{_scripts()}</script>", unsafe_allow_javascript=True)
     paper.heading()
