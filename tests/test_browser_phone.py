@@ -133,7 +133,8 @@ def _expect_clear(page):
              const shared = (a, b) => Math.min(Math.min(a.right, b.right) - Math.max(a.left, b.left),
                Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top));
              const words = ".stMain p, .stDataFrame canvas, .main-svg .plot, .main-svg text";
-             const things = [...document.querySelectorAll(words)].filter((one) => seen(one) && !one.closest(".st-key-switch"));
+             const things = [...document.querySelectorAll(words)]
+               .filter((one) => seen(one) && !one.closest(".st-key-switch"));
              const bars = [...document.querySelectorAll(".stElementToolbar, .modebar")].filter(seen);
              return bars.flatMap((bar) => things.filter((one) => !bar.contains(one) && one.getBoundingClientRect().width
                && shared(bar.getBoundingClientRect(), one.getBoundingClientRect()) > 2)
