@@ -24,7 +24,7 @@ def pages() -> st.Page:
 
 if __name__ == "__main__":  # Streamlit runs this file at every turn of every learner
     st.set_page_config(page_title="Encoder Lens", page_icon="assets/icon.png", layout="wide")
-    st.logo("assets/logo.svg", size="large")
+    st.logo(f"assets/logo{'-dark' if st.context.theme.type == 'dark' else ''}.svg", size="large")
     st.html(prose.ASSETS / "app.css")
     state.synchronise()  # first: told of the page before its address, the browser would remember it twice, once without
     page = pages()

@@ -153,3 +153,20 @@ def _colours_seen(drawing):
     """How many pixels there are of each colour."""
     pixels = Image.open(BytesIO(drawing.screenshot())).convert("RGB")
     return Counter({colour: count for count, colour in pixels.getcolors(pixels.width * pixels.height)})
+
+
+def test_in_the_dark_bars_of_guesses_and_marked_words_are_clear(visitor):
+    page = visitor(dark=True).open("/", text="She opened the [MASK].")
+    settle(page)
+    bars = page.locator(".guess.a .bar")
+    expect(bars).not_to_have_count(0)
+    for ground, ink in bars.evaluate_all(BAR):
+        assert contrast(ground, ink) >= VISIBLE
+    expect(page.get_by_test_id("stLogo").or_(page.get_by_test_id("stHeaderLogo")).first).to_be_visible()
+
+
+# The colour of a bar's edge and that of the page, as channels.
+BAR = """(bars) => bars.map((bar) => {
+  const page = getComputedStyle(bar.closest(".stApp")), edge = getComputedStyle(bar).borderBottomColor;
+  return [page.backgroundColor, edge].map((colour) => colour.match(/[\\d.]+/g).slice(0, 3).map(Number));
+})"""

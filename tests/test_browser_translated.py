@@ -27,7 +27,8 @@ OPEN = """() => {
     return found;
   });
   const left = "script, style, textarea, [translate=no]";
-  return words.filter((word) => word.parentElement && !word.parentElement.closest(left)).map((word) => word.textContent);
+  return words.filter((word) => word.parentElement && !word.parentElement.closest(left))
+    .map((word) => word.textContent);
 }"""
 
 

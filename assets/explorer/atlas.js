@@ -55,7 +55,7 @@ class Atlas {
     const pen = sheetOf(this.canvas, width, this.plan.height, theme.sharp);
     pen.font = theme.font;
     pen.textBaseline = "top";
-    const ramp = rampTo(theme.paper, SIDE[this.side]);
+    const ramp = rampTo(theme.paper, theme.side[this.side]);
     this.names(pen, choice, theme);
     for (const place of this.plan.places) {
       yield;

@@ -36,7 +36,7 @@ class Between {
   }
 
   drawWith(pen, theme) {
-    const [more, less] = [rampTo(theme.paper, SIDE.a), rampTo(theme.paper, SIDE.b)];
+    const [more, less] = [rampTo(theme.paper, theme.side.a), rampTo(theme.paper, theme.side.b)];
     drawMap(pen, this.shown, this.at, theme, (value) => (value > 0 ? more : less)[Math.round(255 * Math.min(1, Math.abs(value)))]);
   }
 

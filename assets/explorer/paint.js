@@ -1,6 +1,7 @@
 // Colours, and the pens that draw the same picture onto a canvas or into an SVG file.
 
 const SIDE = { a: [0, 114, 178], b: [213, 94, 0] }; // Okabe and Ito: left blue, right vermilion, as everywhere
+const IN_DARK = { ...SIDE, a: [37, 131, 196] }; // on a dark ground the blue is as clear as the vermilion
 const APART = ["#009E73", "#CC79A7", "#E69F00", "#56B4E9"]; // further heads of a side; a last one has the text's colour
 const FONT = '11px "Source Sans", system-ui, sans-serif';
 
@@ -11,7 +12,12 @@ function themeOf(host) {
 }
 
 function inked(paper, text) {
-  return { paper, text, font: FONT, faint: css(mixed(paper, text, 0.55)), line: css(mixed(paper, text, 0.2)), sharp: devicePixelRatio };
+  const lines = { faint: css(mixed(paper, text, 0.55)), line: css(mixed(paper, text, 0.2)) };
+  return { paper, text, ...lines, side: isDark(paper) ? IN_DARK : SIDE, font: FONT, sharp: devicePixelRatio };
+}
+
+function isDark([red, green, blue]) {
+  return red + green + blue < 384;
 }
 
 function channels(colour) {

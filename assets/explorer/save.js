@@ -32,7 +32,7 @@ function pageOf(program, style, bytes, choice, { paper, text }) {
   const colours = { "background-color": paper, "text-color": text, "secondary-background-color": mixed(paper, text, 0.08) };
   const theme = Object.entries(colours).map(([name, colour]) => `--st-${name}:${css(colour)}`);
   return `<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Encoder Lens: attention</title>
-<meta name="viewport" content="width=device-width"><style>body{background:${css(paper)};margin:1rem auto;max-width:1200px;${theme.join(";")}}${style}</style></head>
+<meta name="viewport" content="width=device-width"><style>body{background:${css(paper)};margin:1rem auto;max-width:1200px;color-scheme:${isDark(paper) ? "dark" : "light"};${theme.join(";")}}${style}</style></head>
 <body><div id="here"></div><script>
 const start = ${program.replaceAll("</", "<\\/")};
 const bytes = Uint8Array.from(atob("${btoa(binary)}"), (sign) => sign.charCodeAt(0));

@@ -115,7 +115,7 @@ class Side {
 
   drawWith(pen, theme) {
     if (this.layout === "map") {
-      const ramp = rampTo(theme.paper, SIDE[this.letter]);
+      const ramp = rampTo(theme.paper, theme.side[this.letter]);
       drawMap(pen, this.shown, this.at, theme, (value) => ramp[shade(value)]);
       return;
     }
@@ -135,7 +135,7 @@ class Side {
   }
 
   *layersOfLines(shown, theme) {
-    const colours = [css(SIDE[this.letter]), ...APART, css(theme.text)];
+    const colours = [css(theme.side[this.letter]), ...APART, css(theme.text)];
     const drawn = [];
     for (const [i, [layer, head]] of this.together.entries()) {
       const name = `${layer + 1}·${head + 1}`;

@@ -15,6 +15,7 @@ from encoder.trace import Array
 
 # Okabe and Ito's palette, which colour-blind readers can tell apart. Left is from scratch, right is pretrained.
 LEFT, RIGHT, GREY = "#0072B2", "#D55E00", "#8A8F98"
+LEFT_IN_DARK = "#2583C4"  # on a dark ground the blue is as clear as the vermilion; it prints well too
 # Of signed values, and of nothing else: colour-blind readers see a blue and a yellow.
 NEGATIVE, POSITIVE = "#8250C4", "#5A8F00"
 

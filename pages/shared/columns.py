@@ -10,7 +10,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from encoder.errors import KnownError
-from encoder.figures.style import LEFT, RIGHT, Figure
+from encoder.figures.style import LEFT, LEFT_IN_DARK, RIGHT, Figure
 from encoder.labels import visible
 from encoder.maps import Places, Space
 from encoder.measures import most_active
@@ -32,7 +32,7 @@ class Column:
 
     def __init__(self, side: Side, place: DeltaGenerator, read: Trace) -> None:
         self.side: Side = side
-        self.colour = COLOURS[side]
+        self.colour = LEFT_IN_DARK if side == "a" and st.context.theme.type == "dark" else COLOURS[side]
         self.read = read  # every token that the model read
         self.name = f"{SIDES[side]}: {read.model.name}"
         self._place = place
