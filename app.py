@@ -25,7 +25,7 @@ def pages() -> st.Page:
 if __name__ == "__main__":  # Streamlit runs this file at every turn of every learner
     st.set_page_config(page_title="Encoder Lens", page_icon="assets/icon.png", layout="wide")
     st.logo(f"assets/logo{'-dark' if st.context.theme.type == 'dark' else ''}.svg", size="large")
-    st.html(prose.ASSETS / "app.css")
+    prose.style()
     state.synchronise()  # first: told of the page before its address, the browser would remember it twice, once without
     page = pages()
     sidebar.question()

@@ -162,7 +162,7 @@ def test_in_the_dark_bars_of_guesses_and_marked_words_are_clear(visitor):
     expect(bars).not_to_have_count(0)
     for ground, ink in bars.evaluate_all(BAR):
         assert contrast(ground, ink) >= VISIBLE
-    expect(page.get_by_test_id("stLogo").or_(page.get_by_test_id("stHeaderLogo")).first).to_be_visible()
+    expect(page.get_by_role("img", name="Logo")).to_be_visible()
 
 
 # The colour of a bar's edge and that of the page, as channels.

@@ -13,7 +13,23 @@ from encoder.numerals import power_of_ten
 from encoder.trace import Array
 from pages.shared import state
 
+SCRIPTS = ("typing.js", "phone.js", "printing.js", "untranslated.js")
 ASSETS = Path(__file__).parents[2] / "assets"
+
+
+def style() -> None:
+    """What Streamlit's theme and widgets cannot do, in CSS and JavaScript of our own.
+
+    In one message: Streamlit sends one of 10 kB and more once only, and later only says that it comes again.
+    """
+    with st.container(key="style"):
+        st.html(_style(), unsafe_allow_javascript=True)
+
+
+@cache
+def _style() -> str:
+    scripts = "\n".join(asset(name) for name in SCRIPTS)
+    return f"<style>{asset('app.css')}</style><script>{scripts}</script>"
 
 
 def title(name: str, why: str, explain: str, view: str = "") -> None:

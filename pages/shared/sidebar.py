@@ -10,7 +10,6 @@ from pages.shared import lessons, paper, prose, state, traces, typed
 from pages.shared.state import Side
 
 NAMES: dict[Side, str] = {"a": "Left", "b": "Right"}
-SCRIPTS = ("typing.js", "phone.js", "printing.js", "untranslated.js")
 ARTICLES = ("first-article", "second-article")
 
 
@@ -43,8 +42,6 @@ def question() -> None:
         state.mirror(
             st.text_area, "text", "Text", place="-phone", height="content"
         )  # one line would join those of the text
-    with st.container(key="scripts"):
-        st.html(f"<script>{_scripts()}</script>", unsafe_allow_javascript=True)
     paper.heading()
 
 
@@ -63,12 +60,6 @@ def devices() -> None:
             if trace := traces.ready(side):
                 took = f"{trace.seconds * 1000:.1f} ms on this machine’s {trace.device.upper()}"
                 st.caption(f"{NAMES[side]}: one reading of the text took {took}.")
-
-
-@cache
-def _scripts() -> str:
-    """What Streamlit cannot do, in the page's own JavaScript."""
-    return "\n".join(prose.asset(name) for name in SCRIPTS)
 
 
 @cache
