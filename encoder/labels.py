@@ -14,6 +14,12 @@ def visible(token: str, longest: int = LONGEST) -> str:
     return text if len(text) <= longest else text[: longest - 1 - end] + "…" + text[-end:]
 
 
+def beginning(token: str, longest: int = 8) -> str:
+    """The first characters of a token, each visible, where there is little room."""
+    text = visible(token)
+    return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
 def apart(names: Iterable[str]) -> list[str]:
     """The same names, each its own: invisible spaces keep the second of two equal ones apart."""
     seen: Counter[str] = Counter()

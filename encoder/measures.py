@@ -83,8 +83,13 @@ def coarse(attention: Array, most: int) -> Array:
     tokens = attention.shape[-1]
     if tokens <= most:
         return attention
-    starts = np.arange(most) * tokens // most
+    starts = blocks(tokens, most)
     return np.maximum.reduceat(np.maximum.reduceat(attention, starts, -1), starts, -2)
+
+
+def blocks(count: int, most: int) -> Array:
+    """[block] where each of `most` blocks of `count` places begins, as even as can be."""
+    return np.arange(most) * count // most
 
 
 def cosine(vectors: Array) -> Array:

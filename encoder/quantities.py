@@ -13,6 +13,8 @@ from encoder.maps import hidden_states
 from encoder.trace import Array, Trace
 from encoder.views import origins
 
+TURN = "0: the same direction; 1: at right angles; 2: opposite."
+
 
 @dataclass(frozen=True)
 class Quantity:
@@ -78,18 +80,21 @@ def _mix_of(trace: Trace, number: int, weights: LayerWeights) -> Array:
 
 QUANTITIES: dict[str, Quantity] = {
     "size": Quantity(
-        "Size of hidden states", "The length of each token's vector.", "token", "length", _size, from_embedding=True
+        "Size of hidden states", "The length of each token’s vector: the root of the sum of its squared numbers.",
+        "token", "length", _size, from_embedding=True,
     ),
     "change": Quantity(
-        "Change in each layer", "How far a layer turns each token's vector: 1 − cosine with the layer below.",
+        "Change in each layer", f"How far a layer turns each token’s vector: 1 − cosine with the one below. {TURN}",
         "token", "1 − cosine", _change,
     ),
     "departure": Quantity(
-        "Turn from the start", "How far each token has turned from its embedding: 1 − cosine.",
+        "Turn from the start", f"How far each token has turned from its embedding: 1 − their cosine. {TURN}",
         "token", "1 − cosine", _departure,
     ),
     "alike": Quantity(
-        "Likeness to the others", "The mean cosine of each token's vector with those of the other tokens.",
+        "Likeness to the others",
+        "The mean cosine of each token’s vector with those of the other tokens: 1 for the same direction, 0 at right "
+        "angles.",
         "token", "cosine", _alike, from_embedding=True,
     ),
     "silent": Quantity(
@@ -99,16 +104,17 @@ QUANTITIES: dict[str, Quantity] = {
     ),
     "mix": Quantity(
         "Mixing by attention",
-        "How much of what attention and its residual hand on is from other tokens, by length.",
+        "How much of what attention and its residual hand on comes from other tokens, by length: 0 none, 1 all.",
         "token", "share", _mix, top=1.0, inside=True,
     ),
     "entropy": Quantity(
-        "Spread of attention", "The entropy of each head's attention: 0 for one token only, 1 for all tokens alike.",
-        "head", "of ln T", heads.MEASURES["entropy"].of, top=1.0,
+        "Spread of attention",
+        "The entropy of each head’s attention ÷ ln T (T tokens): 0 for one token only, 1 for all tokens alike.",
+        "head", "entropy ÷ ln T", heads.MEASURES["entropy"].of, top=1.0,
     ),
     "distance": Quantity(
         "Reach of attention", "How far away the tokens are that each head reads, on average.",
-        "head", "tokens", heads.MEASURES["distance"].of,
+        "head", "tokens away", heads.MEASURES["distance"].of,
     ),
     "previous": Quantity(
         "Attention to the previous token", "The mean weight of each head on the token just before.",

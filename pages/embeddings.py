@@ -23,14 +23,37 @@ VIEWS = {
     "elsewhere": "Word elsewhere",
     "corpus": "Example sentences",
 }
+# What is seen, above each picture.
+CAPTIONS = {
+    "sum": "One row per token. Each cell is a number of its vector: violet below zero, green above, up to the ± over "
+    "the strip. Beside the strip: the vector’s length. Vectors add up number by number, lengths do not. The embedding "
+    "is the norm of the sum, where the model has a norm.",
+    "similarity": "The cosine of every two tokens, on one scale for both models: 1 for the same direction, 0 for a "
+    "right angle, −1 for opposite directions.",
+    "map": "Each point is a token; each model has axes of its own. Names that would cover others are left out: point "
+    "at or tap a point to read its name.",
+    "3d": "Each point is a token; each model has axes of its own. Drag to turn the map. Point at or tap a point to "
+    "read its name.",
+    "path": "The line follows one token from its embedding (0) through the layers (1, 2, …). Grey: all tokens after "
+    "the last layer. Names that would cover others are left out: point at or tap a point to read its name.",
+    "nearest": "The tokens of the vocabulary whose embeddings point in the most similar direction. No layer has read "
+    "the sentence yet: a token has the same neighbours in every text.",
+    "elsewhere": "The same word in several sentences: the cosine of its vectors in every two of them, after one layer. "
+    "Violet is below zero, green above.",
+    "corpus": "Both models have read the example sentences. Each cell compares two layers over all their words (CKA): "
+    "1 for the same arrangement of words, 0 for nothing shared. Layer 1 is at the bottom.",
+}
 SPACES = {"2d": "PCA in 2-D", "3d": "PCA in 3-D", "tsne": "t-SNE"}
 MOST_SENTENCES = 8
 
 
 def the_sum(column: Column) -> None:
     """token + position + segment."""
-    picture = figures.sum_strips(column.trace.embedding, column.trace.tokens.text)
-    column.show(picture, "token + position + segment = embedding, four strips")
+    embedding = column.trace.embedding
+    picture = figures.sum_strips(embedding, column.trace.tokens.text, column.wide)
+    column.show(picture, f"{figures.equation(embedding)}, a strip of coloured cells each")
+    if words := figures.of_a_cell(embedding.output.shape[-1], column.wide):
+        st.caption(words)
 
 
 def similarity(column: Column) -> None:
@@ -61,9 +84,8 @@ def path(column: Column) -> None:
 
 def nearest(column: Column) -> None:
     """The vocabulary's nearest tokens to one, before any layer has seen the sentence."""
-    place = column.reads("Token")
+    place = column.reads("Token", column.start.token)
     found = traces.neighbours(column.side, place)
-    st.caption("The tokens whose own vectors point in the most similar direction, of the whole vocabulary.")
     tables.neighbours(found, column.side)
 
 
@@ -71,12 +93,12 @@ def elsewhere() -> None:
     """One word in the learner's own sentences: how alike its vectors are, layer by layer."""
     with st.container(horizontal=True, vertical_alignment="top"):
         state.mirror(st.text_input, "word", "Word", max_chars=choices.LONGEST_WORD, width=160)
-        state.mirror(st.text_area, "elsewhere", "Sentences with this word, one a line", height=120)
+        state.mirror(st.text_area, "elsewhere", "Sentences with this word, one per line", height=120)
     lines = [line.strip() for line in traces.text("elsewhere").splitlines() if line.strip()]
     having = [(line, span) for line in lines if (span := find(line, state.get("word")))]
     found = having[:MOST_SENTENCES]
     if len(found) < 2:
-        st.info("Type at least two sentences with this one word, one a line.", icon=":material/edit:")
+        st.info("Type at least two sentences with this one word, one per line.", icon=":material/edit:")
         return
     if len(found) < len(lines):
         most = f", at most {MOST_SENTENCES}" if len(having) > MOST_SENTENCES else ""
@@ -108,9 +130,6 @@ def corpus() -> None:
             if survey := surveys.of(column):
                 curves[column.name] = (surveys.anisotropy(survey), column.colour)
                 found.append((column, survey))
-                st.caption(
-                    "How alike its layers are (linear CKA: 1 the same but for rotation and size, 0 nothing shared)."
-                )
                 layers(surveys.alike(survey, survey), column.colour, column.show)
     if not found:
         return
@@ -134,11 +153,13 @@ def layers(
 
 PICTURES = {"sum": the_sum, "similarity": similarity, "map": map_of, "path": path, "nearest": nearest}
 
-prose.title(
-    "Embeddings", "A model reads vectors: what each token starts as, and what the layers make of it.", "embeddings"
-)
-switch("embedding_view", VIEWS)
 view = state.get("embedding_view")
+prose.title(
+    "Embeddings", "A model reads vectors: what each token starts as, and what the layers make of it.",
+    "embeddings", view,
+)  # fmt: skip
+switch("embedding_view", VIEWS)
+st.caption(CAPTIONS["3d" if view == "map" and state.get("space") == "3d" else view])
 if view == "map":
     segments("space", "Map by", SPACES)
 if view == "elsewhere":

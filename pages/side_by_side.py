@@ -7,12 +7,12 @@ from pages.shared import prose, trouble
 from pages.shared.cards import card, chips, guesses, stage
 from pages.shared.columns import columns, switch
 
-prose.title(
-    "Side by side",
-    "The same sentence, read by an encoder written from scratch and by a pretrained BERT.",
-    "side_by_side",
-)
+prose.title("Side by side", "The same sentence, read by two models side by side.", "side_by_side")
 switch()
+st.caption(
+    "Attention has one scale in both models, from 0 to 1; every other picture has its own: compare patterns, not how "
+    "deep the colours are."
+)
 for column in columns():
     with column:
         trace, colour = column.trace, column.colour
@@ -23,18 +23,28 @@ for column in columns():
         with first:
             strip = thumbnails.embedding_strip(trace)
             stage(
-                strip,
-                "pages/embeddings.py",
-                "Embeddings",
-                "each token's embedding, a row a token, its first 96 numbers",
+                strip, "pages/embeddings.py", "Embeddings", "one row per token: the first 96 numbers of its embedding"
             )
             neurons = thumbnails.neuron_strip(trace)
             stage(
-                neurons, "pages/feed_forward.py", "Feed-forward", "the last layer's strongest neurons, a row a neuron"
+                neurons,
+                "pages/feed_forward.py",
+                "Feed-forward",
+                "one row per neuron: the most active of the last layer; one column per token",
             )
         with second:
             atlas = thumbnails.attention_atlas(trace, colour)
-            stage(atlas, "pages/attention.py", "Attention", "all heads as small maps, a row a layer, a column a head")
+            stage(
+                atlas,
+                "pages/attention.py",
+                "Attention",
+                "one row per layer, layer 1 at the bottom; one small map per head",
+            )
             changes = thumbnails.layer_changes(trace, colour)
-            stage(changes, "pages/layers.py", "Layers", "how far each layer turns each token, a row a layer")
+            stage(
+                changes,
+                "pages/layers.py",
+                "Layers",
+                "one row per layer, layer 1 at the bottom: how far it turns each token",
+            )
         card(column.read)

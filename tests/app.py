@@ -18,6 +18,7 @@ from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Block
 
 from encoder import packing, survey
+from encoder.figures.cells import WRITTEN
 from encoder.lesson import LessonConfig
 from encoder.workshop import Run
 from pages.shared import explorer, lessons, state
@@ -154,7 +155,18 @@ def heat_maps(spec: dict[str, Any]) -> list[dict[str, Any]]:
 
 def drawn(spec: dict[str, Any]) -> np.ndarray:
     """The numbers of a chart's first heat map."""
-    return numbers(heat_maps(spec)[0]["z"])
+    return cells(heat_maps(spec)[0])
+
+
+def cells(trace: dict[str, Any]) -> np.ndarray:
+    """The numbers of a heat map, of which some are sent as thousandths."""
+    return numbers(trace["z"]) / (1_000 if WRITTEN in trace.get("hovertemplate", "") else 1)
+
+
+def sent(app: AppTest) -> int:
+    """The bytes of all elements that a turn sends to the browser."""
+    nodes = [node for part in (app.main, app.sidebar) for node in part if node.type not in ("main", "sidebar")]
+    return sum(node.proto.ByteSize() for node in nodes if node.proto is not None)
 
 
 def numbers(packed: Any) -> np.ndarray:

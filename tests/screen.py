@@ -145,7 +145,7 @@ MAPS = (
 )
 VIEWS = (
     View("/", {}),
-    View("/token-embeddings", {}, (Picture("four strips", HEAT, lambda trace: 4),), "The sum"),
+    View("/token-embeddings", {}, (Picture("strip of coloured cells", HEAT, lambda trace: 5),), "The sum"),
     View("/token-embeddings", {"embedding_view": "similarity"}, (Picture("cosine", HEAT),), "Similarity"),
     View("/token-embeddings", {"embedding_view": "map"}, (Picture("map of the tokens", DOTS, _tokens),), "Map"),
     View(

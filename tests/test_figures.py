@@ -3,6 +3,7 @@
 import json
 import re
 import tomllib
+from dataclasses import replace
 from importlib.resources import files
 from io import BytesIO
 from itertools import product
@@ -11,17 +12,29 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 from PIL import Image
+from playwright.sync_api import expect
 
 from encoder import measures
 from encoder.catalogue import ROOT
-from encoder.figures import attention, embeddings, feed_forward, heads, layers, steps, style, thumbnails, what_if
+from encoder.figures import (
+    attention,
+    embeddings,
+    feed_forward,
+    heads,
+    layers,
+    naming,
+    steps,
+    style,
+    thumbnails,
+    what_if,
+)
 from encoder.figures.style import GREY, LEFT, RIGHT, labels
 from encoder.labels import visible
 from encoder.maps import Places, places
 from encoder.numerals import number
 from encoder.quantities import QUANTITIES
 from encoder.steps import Bend, Shares, Strip
-from encoder.trace import Guess
+from encoder.trace import EmbeddingTrace, Guess
 from tests.colours import contrast, over, parsed
 from tests.synthetic import FFN, HEADS, HOSTILE, LAYERS, WIDTH, layer_weights, reading, relu
 from tests.synthetic import attention as random_attention
@@ -208,9 +221,9 @@ def test_words_in_coloured_cells_can_be_read_in_both_themes():
 
 def test_no_heat_map_picks_the_colour_of_its_words_itself():
     guess = Guess(1, ("dog", "cat"), (0.9, 0.05))
-    for figure in (heads.role_map([["previous", ""]]), layers.guesses([guess], LEFT), *drawn(TRACE).values()):
+    for figure in (heads.role_map([["previous", ""]]), layers.predictions([guess], LEFT), *drawn(TRACE).values()):
         assert not any(trace.texttemplate for trace in figure.data if trace.type == "heatmap")
-    pale, deep = layers.guesses([guess], LEFT).data[1:]
+    pale, deep = layers.predictions([guess], LEFT).data[1:]
     assert (list(pale.text), list(deep.text)) == (["cat"], ["dog"])
 
 
@@ -234,28 +247,86 @@ def test_the_strips_are_the_parts_of_the_sum():
     parts = TRACE.embedding
     strips = [trace for trace in figure.data if trace.type == "heatmap"]
     for strip, values in zip(strips, (parts.token, parts.position, parts.segment, parts.output), strict=True):
-        np.testing.assert_array_equal(strip.z, values)
-        assert -strip.zmin == strip.zmax == style.reach_of(values)
-        assert (list(strip.y), list(strip.x)) == (list(TOKENS), list(range(1, WIDTH + 1)))
+        np.testing.assert_array_equal(strip.z, np.rint(1_000 * values))
+        assert -strip.zmin == strip.zmax == 1_000 * style.reach_of(values)
+        axis = figure.layout[strip.xaxis.replace("x", "xaxis")]
+        assert list(axis.ticktext) == [str(channel) for channel in range(1, WIDTH + 1)]
+        assert list(axis.tickvals) == list(strip.x) == [*range(WIDTH)]
+    assert list(strips[0].y) == [*range(len(TOKENS))]
+    names = dict(zip(figure.layout.yaxis.tickvals.tolist(), figure.layout.yaxis.ticktext, strict=True))
+    assert names == dict(enumerate(TOKENS))
 
 
-def test_each_strip_says_its_reach_and_each_row_its_length():
-    figure = embeddings.sum_strips(TRACE.embedding, TOKENS)
+NORMED = replace(TRACE.embedding, output=20 * TRACE.embedding.output - 3)
+
+
+@pytest.mark.parametrize(
+    ("embedding", "titles"),
+    [
+        (TRACE.embedding, ["token", "+ position", "+ segment", "= embedding"]),
+        (NORMED, ["token", "+ position", "+ segment", "= sum", "→ norm"]),
+    ],
+    ids=["no norm", "norm"],
+)
+def test_each_strip_says_its_reach_and_each_row_its_length_and_a_norm_has_a_strip_of_its_own(embedding, titles):
+    figure = embeddings.sum_strips(embedding, TOKENS)
     heads = [note.text for note in figure.layout.annotations]
     strips = [trace for trace in figure.data if trace.type == "heatmap"]
     lengths = [trace for trace in figure.data if trace.type == "scatter"]
-    for (part, title), head, strip, sizes in zip(embeddings.STRIPS, heads, strips, lengths, strict=True):
-        values = getattr(TRACE.embedding, part)
-        assert head == f"<b>{title}</b><br>±{style.reach_of(values):.2g}"
-        assert (sizes.xaxis, list(sizes.y)) == (strip.xaxis, list(TOKENS))
-        assert list(sizes.text) == [f"{np.sqrt((row**2).sum()):.3g}" for row in values]
+    total = embedding.token + embedding.position + embedding.segment
+    parts = [embedding.token, embedding.position, embedding.segment, *([total] if len(titles) == 5 else [])]
+    assert [head.partition("<br>")[0] for head in heads] == titles
+    for values, head, strip, sizes in zip([*parts, embedding.output], heads, strips, lengths, strict=True):
+        np.testing.assert_allclose(strip.z, 1_000 * values, atol=0.51)
+        assert head.partition("<br>")[2] == f"±{number(style.reach_of(values), 2)}"
+        assert (sizes.xaxis, list(sizes.y)) == (strip.xaxis, [-1, *strip.y])
+        assert list(sizes.text) == ["length", *(number(np.sqrt((row**2).sum()), 3) for row in values)]
+
+
+def test_a_model_without_segments_says_that_the_strip_is_all_0():
+    none = replace(TRACE.embedding, segment=np.zeros_like(TRACE.embedding.segment))
+    assert "+ segment<br>all 0" in [note.text for note in embeddings.sum_strips(none, TOKENS).layout.annotations]
+
+
+@pytest.mark.parametrize(
+    ("width", "wide", "cells", "of"), [(768, False, 48, 16), (768, True, 96, 8), (99, False, 48, 3)]
+)
+def test_a_wide_vector_has_no_more_cells_than_are_drawn_and_each_is_its_largest_number(width, wide, cells, of):
+    vectors = np.random.default_rng(1).normal(size=(3, width)).astype(np.float32)
+    embedding = EmbeddingTrace(vectors, vectors, 0 * vectors, 2 * vectors)
+    figure = embeddings.sum_strips(embedding, ("a", "b", "c"), wide)
+    strip = figure.data[0]
+    assert strip.z.shape == (3, cells)
+    assert strip.z.dtype == np.int16
+    for cell, name in enumerate(figure.layout.xaxis.ticktext):
+        first, _, last = name.partition(" – ")
+        block = vectors[:, int(first) - 1 : int(last or first)]
+        assert block.shape[1] in (of - 1, of)
+        largest = block[np.arange(3), abs(block).argmax(1)]
+        np.testing.assert_allclose(strip.z[:, cell], 1_000 * largest, atol=0.51)
+    assert "the largest in size" in strip.hovertemplate
+    assert f"of the {width} numbers and shows the largest in size" in embeddings.of_a_cell(width, wide)
+    assert embeddings.of_a_cell(cells, wide) == ""
 
 
 def test_similarity_runs_from_minus_1_to_1():
     cosines = measures.cosine(LAYER.hidden)
     heat = embeddings.similarity(cosines, TOKENS).data[0]
-    np.testing.assert_array_equal(heat.z, cosines)
-    assert (heat.zmin, heat.zmax) == (-1, 1)
+    np.testing.assert_array_equal(heat.z, np.rint(1_000 * cosines))
+    assert (heat.zmin, heat.zmax) == (-1_000, 1_000)
+    assert list(heat.colorbar.ticktext) == ["−1", "−0.5", "0", "0.5", "1"]
+    assert list(heat.colorbar.tickvals) == [-1_000, -500, 0, 500, 1_000]
+
+
+def test_similarity_of_a_long_text_shows_the_largest_cosine_of_blocks_of_tokens():
+    cosines = measures.cosine(np.random.default_rng(0).normal(size=(512, 8)))
+    heat = embeddings.similarity(cosines, [f"t{number}" for number in range(512)]).data[0]
+    assert heat.z.shape == (256, 256)
+    block = cosines[10:12, 20:22]
+    assert heat.z[5, 10] == np.rint(1_000 * block.flat[abs(block).argmax()])
+    assert (heat.y[5], heat.x[10]) == ("t10 – t11", "t20 – t21")
+    assert "largest in size" in heat.hovertemplate
+    assert "largest" not in embeddings.similarity(cosines[:9, :9], "abcdefghi").data[0].hovertemplate
 
 
 def test_a_map_shows_the_places_of_its_level():
@@ -265,7 +336,34 @@ def test_a_map_shows_the_places_of_its_level():
         np.testing.assert_array_equal(np.stack([marks.x, marks.y], 1), flat.at[level])
         marks = embeddings.map_of(deep, level, TOKENS, LEFT).data[0]
         np.testing.assert_array_equal(np.stack([marks.x, marks.y, marks.z], 1), deep.at[level])
-        assert list(marks.text) == list(TOKENS)
+        assert list(marks.text) == list(marks.hovertext) == list(TOKENS)
+
+
+def test_of_names_that_would_cover_each_other_one_is_written_and_all_come_on_hover():
+    heap = Places(np.zeros((2, 3, 2), dtype=np.float32) + np.array([[[0, 0], [0.01, 0], [4, 4]]]), ("a", "b"))
+    dots = embeddings.map_of(heap, 1, ("alpha", "beta", "gamma"), LEFT).data[0]
+    assert [bool(text) for text in dots.text] == [True, False, True] or [bool(text) for text in dots.text] == [True] * 3
+    assert list(dots.hovertext) == ["alpha", "beta", "gamma"]
+
+
+@pytest.mark.parametrize("count", [5, 60, 200])
+def test_no_name_on_a_map_covers_another_or_a_point_on_the_narrowest_screen(count):
+    at = np.random.default_rng(count).normal(size=(count, 2))
+    names, axes = ["token" + "x" * (number % 7) for number in range(count)], style.map_axes(at[None], ("a", "b"))
+    sides = naming.placed(at, axes, names)
+    low, high = np.array([axis["range"] for axis in axes]).T
+    points = (at - low) / (high - low) * (naming.WIDTH, naming.HEIGHT)
+    boxes = []
+    for point, name, side in zip(points, names, sides, strict=True):
+        if side:
+            size = np.array([naming.LETTER * len(name), naming.LINE])
+            middle = point + np.array(naming.SIDES[side]) * (size / 2 + naming.DOT)
+            boxes.append((*(middle - size / 2), *(middle + size / 2)))
+    assert len(boxes) >= min(5, count) - 1
+    for place, (left, bottom, right, top) in enumerate(boxes):
+        assert not any(left < x < right and bottom < y < top for x, y in points)
+        for other in boxes[:place]:
+            assert left >= other[2] or right <= other[0] or bottom >= other[3] or top <= other[1]
 
 
 def test_the_ranges_of_a_map_are_the_same_at_every_level_and_hold_all_places():
@@ -285,7 +383,8 @@ def test_axes_of_a_map_are_named_after_the_places():
     flat, deep = embeddings.map_of(places(TRACE, "2d"), 0, TOKENS, LEFT), places(TRACE, "3d")
     assert (flat.layout.xaxis.title.text, flat.layout.yaxis.title.text) == deep.axes[:2]
     scene = embeddings.map_of(deep, 0, TOKENS, LEFT).layout.scene
-    assert (scene.xaxis.title.text, scene.yaxis.title.text, scene.zaxis.title.text) == deep.axes
+    titles = (scene.xaxis.title.text, scene.yaxis.title.text, scene.zaxis.title.text)
+    assert titles == tuple(title.replace(" of variance", "") for title in deep.axes)
 
 
 def test_a_map_of_tokens_all_in_one_place_still_has_a_range():
@@ -298,10 +397,58 @@ def test_a_path_goes_from_the_embedding_through_every_layer():
     flat = places(TRACE, "2d")
     others, way = embeddings.path_of(flat, 2, TOKENS, RIGHT).data
     np.testing.assert_array_equal(np.stack([way.x, way.y], 1), flat.at[:, 2])
-    assert list(way.text) == ["0", "1", "2"]
+    assert list(way.hovertext) == ["0", "1", "2"]
     np.testing.assert_array_equal(np.stack([others.x, others.y], 1), flat.at[-1])
-    assert list(others.text) == list(TOKENS)
+    assert list(others.hovertext) == list(TOKENS)
     assert way.line.color == RIGHT
+
+
+@pytest.mark.parametrize(("size", "numbered"), [(7, True), (8, True), (13, False)])
+def test_likeness_of_layers_has_layer_1_at_the_bottom_and_numbers_only_where_they_fit_on_a_phone(size, numbered):
+    figure = embeddings.layer_likeness(np.full((size, size), 0.5), LEFT)
+    assert len(figure.data) == (3 if numbered else 1)
+    assert list(figure.data[0].y) == [str(level) for level in range(size)]
+    assert figure.layout.yaxis.autorange is None  # from below
+    assert (figure.layout.yaxis.dtick, figure.layout.xaxis.dtick) == (1, 1)
+    for axis in (figure.layout.yaxis, figure.layout.xaxis):
+        assert axis.title.text == "after layer (0: the embedding)"
+    two = embeddings.layer_likeness(np.full((size, 3), 0.5), GREY, "Left: <b>A</b>", "Right: B")
+    assert two.layout.yaxis.title.text == "Left: &lt;b&gt;A&lt;/b&gt;: layer"
+    assert two.layout.xaxis.title.text == "Right: B: layer"
+
+
+def test_a_word_in_sentences_leaves_room_for_numbers_on_a_phone_and_writes_no_minus_0():
+    texts = [(f"It was a sunny afternoon at the bank number {number}.", 29) for number in range(8)]
+    figure = embeddings.self_similarity(np.full((8, 8), -0.001), texts)
+    assert max(map(len, figure.data[0].y)) <= 24  # of 340 pixels, which leaves 24 for each of eight cells
+    assert figure.data[0].showscale is False
+    assert {text for words in figure.data[1:] for text in words.text} == {".00"}
+    assert figure.data[0].y[0].startswith("1. …at the bank")
+
+
+@pytest.mark.parametrize("name", ["similarity", "map_of 2d", "path_of", "quantity_map"])
+def test_both_axes_of_a_picture_say_what_they_are(name):
+    layout = FIGURES[name].layout
+    assert layout.xaxis.title.text
+    assert layout.yaxis.title.text
+
+
+def test_the_strips_say_what_a_column_is():
+    figure = embeddings.sum_strips(NORMED, TOKENS)
+    titles = [figure.layout[f"xaxis{number}"].title.text for number in ("", 2, 3, 4, 5)]
+    assert titles.count(f"numbers 1 to {WIDTH} of each vector") == 1
+
+
+def test_predictions_have_short_words_in_their_cells_and_whole_ones_on_hover():
+    found = [Guess(1, ("understanding", "cat"), (0.5, 0.25))] * 3
+    figure = layers.predictions(found, LEFT)
+    heat, *words = figure.data
+    assert heat.text[0][0] == "understanding"
+    assert {text for each in words for text in each.text} == {"underst…", "cat"}
+    assert list(heat.y) == ["1", "2", "3"]
+    assert (figure.layout.yaxis.autorange, figure.layout.yaxis.dtick) == (None, 1)
+    assert figure.layout.yaxis.title.text == "layer"
+    assert figure.layout.xaxis.title.text == "likeliest first"
 
 
 # Feed-forward
@@ -361,7 +508,10 @@ def test_a_quantity_is_drawn_with_a_row_a_layer(name):
     figure = layers.quantity_map(values, columns, LEFT, quantity, layers.reach([values], quantity))
     heat = figure.data[0]
     np.testing.assert_array_equal(heat.z, values)
-    assert list(heat.y) == (["embedding"] if quantity.from_embedding else []) + ["layer 1", "layer 2"]
+    assert list(heat.y) == (["0"] if quantity.from_embedding else []) + ["1", "2"]
+    assert figure.layout.yaxis.title.text == ("layer (0: the embedding)" if quantity.from_embedding else "layer")
+    assert (figure.layout.yaxis.dtick, figure.layout.xaxis.dtick) == (1, 1)  # no row and no column without its label
+    assert figure.layout.xaxis.title.text == quantity.across
     assert list(heat.x) == list(columns)
     assert figure.layout.yaxis.autorange is None  # the first layer at the bottom
     top = quantity.top or values.max()
@@ -399,7 +549,9 @@ def test_compared_models_stand_in_one_picture_by_name():
     figure = layers.compare(lines, quantity)
     assert [line.name for line in figure.data] == ["Left: &lt;b&gt;model&lt;/b&gt;", "Right: &lt;b&gt;model&lt;/b&gt;"]
     assert [line.line.color for line in figure.data] == [LEFT, RIGHT]
-    assert (figure.layout.xaxis.title.text, figure.layout.yaxis.title.text) == ("layer", quantity.unit)
+    assert (figure.layout.xaxis.title.text, figure.layout.yaxis.title.text) == (
+        "layer (0: the embedding)", quantity.unit,
+    )  # fmt: skip
     assert figure.layout.showlegend is True
 
 
@@ -457,7 +609,7 @@ def strings(value):
 def test_hostile_tokens_add_no_html_to_a_picture(name):
     ours = {text for text in strings(sent(FIGURES[name])) if "<" in text}
     for text in strings(sent(HOSTILE_FIGURES[name])):
-        if text in ours or (text.startswith("<b>") and "±" in text):
+        if text in ours or re.fullmatch(r"[=+]? ?\w+<br>±[\d.,]+", text):
             continue
         assert "<" not in text.replace("<\u200b", ""), text
         assert not set("\x00\n\u202e") & set(text)
@@ -499,9 +651,27 @@ def test_the_browser_draws_hostile_tokens_as_text_each_in_its_own_place(plotly, 
     kinds = plotly.evaluate(
         "Object.entries(plot._fullLayout).filter(([name]) => /^[xy]axis/.test(name)).map(([, axis]) => axis.type)"
     )
-    plain = {"map_of 2d": {"linear"}, "path_of": {"linear"}}
-    mixed = {key: {"linear", "category"} for key in ("sum_strips", "strongest_neurons", "strongest_tokens")}
+    plain = {name: {"linear"} for name in ("map_of 2d", "path_of", "sum_strips")}
+    mixed = {key: {"linear", "category"} for key in ("strongest_neurons", "strongest_tokens")}
     assert set(kinds) == (plain | mixed).get(name, {"category"})
+
+
+MIDDLE = """([row, column]) => {
+  const { left, top } = plot.querySelector(".nsewdrag").getBoundingClientRect();
+  const { xaxis, yaxis } = plot._fullLayout;
+  return [left + xaxis.r2p(column), top + yaxis.r2p(row)];
+}"""
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("name", ["similarity", "sum_strips"])
+def test_the_number_on_hover_is_the_true_one_to_three_digits(plotly, name):
+    values = measures.cosine(LAYER.hidden) if name == "similarity" else TRACE.embedding.token
+    figure = go.Figure(FIGURES[name]).update_layout(template="none")
+    plotly.evaluate("figure => Plotly.newPlot(plot, figure.data, figure.layout)", sent(figure))
+    for row, column in ((0, 0), (1, 3), (3, 1), (4, 2)):
+        plotly.mouse.move(*plotly.evaluate(MIDDLE, [row, column]))
+        expect(plotly.locator("#plot .hoverlayer")).to_contain_text(f"{values[row, column]:+z.3f}")
 
 
 # Small pictures
@@ -520,7 +690,7 @@ def test_the_atlas_holds_every_head_of_every_layer_with_a_gap_between():
     side = len(TOKENS) + thumbnails.GAP
     assert picture.shape == (LAYERS * side - 1, HEADS * side - 1, 4)
     for layer, head, query, key in product(range(LAYERS), range(HEADS), range(5), range(5)):
-        *rgb, alpha = picture[layer * side + query, head * side + key]
+        *rgb, alpha = picture[(LAYERS - 1 - layer) * side + query, head * side + key]  # layer 1 at the bottom
         assert rgb == colour_of(RIGHT)
         assert abs(alpha - 255 * TRACE.layers[layer].attention[head, query, key] ** 0.5) <= 0.51
     assert not picture[side - 1 :: side, :, 3].any()

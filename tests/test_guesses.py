@@ -13,7 +13,7 @@ from encoder.masked import MaskedLanguageModel
 from encoder.measures import offset_share
 from encoder.model import Encoder
 from encoder.models import load
-from tests.app import charts, fine, numbers, open_page
+from tests.app import charts, fine, numbers, open_page, said
 from tests.tiny import shaken, tiny_config, tiny_tokenizer, wordpiece
 
 EXAMPLES = json.loads((ROOT / "assets/examples.json").read_text(encoding="utf-8"))
@@ -184,15 +184,21 @@ def test_a_pre_norm_encoders_lower_layers_get_the_norm_that_its_head_knows(scrat
     assert read.layers[1].hidden[place].std() > 2, "without the norm the numbers are of another size"
 
 
-def test_the_layers_page_shows_what_is_guessed_after_every_layer(scratch):
+def test_the_layers_page_begins_with_what_is_predicted_after_every_layer(scratch):
     app = open_page("layers", text="She opened the [MASK] and <b>walked</b> in.")
     assert fine(app)
-    *_, picture = charts(app, "a").values()
+    picture, through_the_layers = charts(app, "a").values()
+    kinds = [each.type for each in app.main if each.type in ("plotly_chart", "selectbox")]
+    assert kinds == ["plotly_chart", "selectbox", "plotly_chart", "plotly_chart", "plotly_chart"]
+    assert "predictions" in app.get("plotly_chart")[0].proto.alt
+    for each in (picture, through_the_layers):
+        assert (each["layout"]["yaxis"]["title"]["text"], each["layout"]["yaxis"].get("autorange")) == ("layer", None)
     read = scratch.trace("She opened the [MASK] and <b>walked</b> in.")
     [last] = scratch.guesses(read)
     assert picture["data"][0]["text"][-1][0] == last.tokens[0]
     shares = numbers(picture["data"][0]["z"])
     assert shares.shape == (scratch.card.layers, 5)
     np.testing.assert_allclose(shares[-1], last.shares, rtol=1e-5)
-    assert len(charts(app, "b")) == 1, "MiniLM has no prediction head"
+    assert len(charts(app, "b")) == 1
+    assert "MiniLM has no prediction head" in said(app.main)
     assert len(charts(open_page("layers", text="She opened the door."), "a")) == 1

@@ -3,7 +3,7 @@
 import pytest
 
 from encoder.figures.style import labels
-from encoder.labels import LONGEST, visible
+from encoder.labels import LONGEST, beginning, visible
 from tests.synthetic import HOSTILE
 
 
@@ -78,3 +78,9 @@ def test_a_token_cannot_pass_for_a_repeated_one():
 def test_labels_escape_the_little_html_that_plotly_reads():
     assert labels(["<b>x</b>", "&amp;", "a<br>b"]) == ["&lt;b&gt;x&lt;/b&gt;", "&amp;amp;", "a&lt;br&gt;b"]
     assert not any(sign in name for name in labels(HOSTILE) for sign in "<>\n\x00\u202e")
+
+
+def test_the_beginning_of_a_token_fits_a_cell_on_a_phone():
+    assert [beginning(token) for token in ("cat", "building", "buildings", "\u202ebuilding")] == [
+        "cat", "building", "buildin…", "U+202Eb…",
+    ]  # fmt: skip

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from encoder import heads
+from encoder.figures import embeddings
 from encoder.figures.style import LEFT, RIGHT
 from encoder.labels import visible
 from encoder.maps import hidden_states, places
@@ -23,6 +24,7 @@ from tests.app import (
     PAGES,
     VIEWS,
     ask,
+    cells,
     charts,
     choose,
     drawn,
@@ -122,7 +124,9 @@ def test_left_is_blue_and_right_is_vermilion(page, address, chart):
 def test_small_pictures_of_attention_have_the_colours_of_their_sides():
     app = start(text=TEXT)
     for side, colour in (("a", LEFT), ("b", RIGHT)):
-        image = re.search(r'base64,([^"]+)" alt="all heads', _html_of(app, side))[1]
+        image = re.search(
+            r'base64,([^"]+)" alt="one row per layer, layer 1 at the bottom; one small', _html_of(app, side)
+        )[1]
         pixels = np.array(Image.open(BytesIO(b64decode(image))))
         inked = pixels[pixels[..., 3] > 0]
         assert len(inked)
@@ -139,9 +143,9 @@ def test_side_by_side_shows_tokens_sizes_and_a_way_to_every_other_page(both):
         body = _html_of(app, side)
         assert re.findall(r"<bdi>(.*?)</bdi>", body) == [visible(token) for token in trace.tokens.text]
         assert f"<b>{trace.model.vocabulary:,}</b><span>vocabulary" in body
-        assert f"<b>{trace.model.ffn_width:,}</b><span>neurons a layer" in body
+        assert f"<b>{trace.model.ffn_width:,}</b><span>neurons per layer" in body
         assert f"<b>{len(trace.tokens)}</b><span>tokens read" in body
-        assert "<span>ms for one reading on this machine’s CPU<" in body
+        assert "<span>ms (1/1000 s) for one reading on this machine’s CPU<" in body
         model = trace.model
         assert f"{model.layers} layers · {model.heads} heads · width {model.width} · " in body
         links = [link.label for link in half(app, side).get("page_link")]
@@ -162,10 +166,13 @@ def test_pieces_of_one_word_hang_together_and_special_tokens_are_dimmed():
 def test_the_sum_shows_token_position_segment_and_embedding_of_both_models(both):
     app = open_page("embeddings", text=TEXT)
     for side, trace in both.items():
-        strips = heat_maps(charts(app, side)[f"chart-{side}-1"])
-        for strip, part in zip(strips, ("token", "position", "segment", "output"), strict=True):
-            assert shows(numbers(strip["z"]), getattr(trace.embedding, part))
-            assert names(strip["y"]) == list(trace.tokens.text)
+        picture = charts(app, side)[f"chart-{side}-1"]
+        for strip, values in zip(heat_maps(picture), embeddings.sum_parts(trace.embedding).values(), strict=True):
+            block = values[:, trace.model.width * 3 // 48 : trace.model.width * 4 // 48].tolist()
+            pooled = np.array([max(row, key=abs) for row in block])
+            np.testing.assert_allclose(cells(strip)[:, 3], pooled, atol=0.00051)
+        assert names(picture["layout"]["yaxis"]["ticktext"])[::-1] == list(trace.tokens.text)
+        assert f"of the {trace.model.width} numbers" in said(half(app, side))
 
 
 @pytest.mark.parametrize("level", [0, 2, 4])
@@ -173,8 +180,8 @@ def test_similarity_shows_the_cosines_after_the_chosen_layer(both, level):
     app = open_page("embeddings", text=TEXT, embedding_view="similarity", level=str(level))
     for side, trace in both.items():
         figure = charts(app, side)[f"chart-{side}-1"]
-        assert shows(drawn(figure), cosine(hidden_states(trace)[level]))
-        assert (heat_maps(figure)[0]["zmin"], heat_maps(figure)[0]["zmax"]) == (-1, 1)
+        np.testing.assert_allclose(drawn(figure), cosine(hidden_states(trace)[level]), atol=0.00051)
+        assert (heat_maps(figure)[0]["zmin"], heat_maps(figure)[0]["zmax"]) == (-1_000, 1_000)
 
 
 @pytest.mark.parametrize("space", ["2d", "3d", "tsne"])
@@ -183,7 +190,7 @@ def test_a_map_shows_every_token_where_the_whole_stack_puts_it(both, space):
     for side, trace in both.items():
         dots = charts(app, side)[f"chart-{side}-1"]["data"][0]
         at = np.stack([numbers(dots[axis]) for axis in ("xyz" if space == "3d" else "xy")], -1)
-        assert names(dots["text"]) == list(trace.tokens.text)
+        assert names(dots["hovertext"]) == list(trace.tokens.text)
         assert shows(at, places(trace, space).at[3]) or space == "tsne"
         assert np.isfinite(at).all()
 
@@ -203,7 +210,7 @@ def test_a_path_leads_one_token_from_its_embedding_through_every_layer(both):
     for side, trace in both.items():
         _, way = charts(app, side)[f"chart-{side}-1"]["data"]
         assert shows(numbers(way["x"]), places(trace, "2d").at[:, 2, 0])
-        assert way["text"] == [str(level) for level in range(trace.model.layers + 1)]
+        assert way["hovertext"] == [str(level) for level in range(trace.model.layers + 1)]
 
 
 @pytest.fixture
@@ -418,10 +425,13 @@ def test_every_quantity_is_shown_for_both_models_and_compared(both, scratch, min
             values = quantity.of(trace, weights[side]) if quantity.inside else quantity.of(trace)
             figure = charts(app, side)[f"chart-{side}-1"]
             assert shows(drawn(figure), values)
-            across = [f"head {number + 1}" for number in range(trace.model.heads)]
+            across = [str(number + 1) for number in range(trace.model.heads)]
             assert names(figure["data"][0]["x"]) == (list(trace.tokens.text) if quantity.across == "token" else across)
-            layers = [f"layer {number + 1}" for number in range(trace.model.layers)]
-            assert figure["data"][0]["y"] == (["embedding", *layers] if quantity.from_embedding else layers)
+            layers = [str(number + 1) for number in range(trace.model.layers)]
+            assert figure["data"][0]["y"] == (["0", *layers] if quantity.from_embedding else layers)
+            below = "layer (0: the embedding)" if quantity.from_embedding else "layer"
+            assert figure["layout"]["yaxis"]["title"]["text"] == below
+            assert figure["layout"]["xaxis"]["title"]["text"] == quantity.across
             assert np.allclose(numbers(line["y"]), values.mean(1), atol=1e-5)
         assert [line["line"]["color"] for line in lines] == [LEFT, RIGHT]
         assert [line["name"].split(":")[0] for line in lines] == ["Left", "Right"]
@@ -603,7 +613,7 @@ def test_what_all_heads_do_is_measured_once_for_everybody(monkeypatch):
 
 
 def test_guesses_after_every_layer_say_which_mask_they_are_for():
-    for text, place in (("A [MASK] sat.", "Behind [MASK],"), ("A [MASK] saw a [MASK].", "Behind the first [MASK],")):
+    for text, place in (("A [MASK] sat.", "at [MASK] after"), ("A [MASK] saw a [MASK].", "at the first [MASK] after")):
         app = open_page("layers", text=text)
         assert fine(app)
         assert place in said(half(app, "a"))
@@ -625,7 +635,7 @@ def test_wherever_milliseconds_are_shown_it_is_said_what_took_them():
     for side in "ab":
         body = _html_of(app, side)
         assert re.search(r"· read in \d+\.\d ms<", body)
-        assert re.search(r"<b>\d+\.\d</b><span>ms for one reading on this machine’s CPU</span>", body)
+        assert re.search(r"<b>\d+\.\d</b><span>ms (1/1000 s) for one reading on this machine’s CPU</span>", body)
 
 
 def test_an_example_takes_the_place_of_a_typed_text_and_a_click_brings_that_back():

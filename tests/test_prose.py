@@ -70,7 +70,7 @@ def test_a_page_has_the_title_that_the_app_gives_it_and_an_explanation(file, wor
     assert set(topics(ROOT / file)) <= set(EXPLANATIONS)
 
 
-@pytest.mark.parametrize(("page", "choice"), [("what_if", "what_if_view")])
+@pytest.mark.parametrize(("page", "choice"), [("what_if", "what_if_view"), ("embeddings", "embedding_view")])
 def test_every_view_of_a_page_has_an_explanation_of_its_own(page, choice):
     told = {}
     for topic in topics(ROOT / f"pages/{page}.py"):

@@ -69,6 +69,8 @@ def labels(tokens: Sequence[str], longest: int = LONGEST) -> list[str]:
 def excerpt(text: str, place: int, longest: int = 30) -> str:
     """A piece of a learner's sentence around a place, safe to draw."""
     start = max(0, min(place - longest // 3, len(text) - longest))
+    if start and (space := text.find(" ", start, place)) >= 0:  # best from the beginning of a word
+        start = space + 1
     piece = " ".join(visible(word, longest) for word in text[start : start + longest].split())
     return escape(("…" if start else "") + piece + ("…" if start + longest < len(text) else ""))
 
@@ -126,13 +128,18 @@ def written(words: Sequence[Sequence[str]], rows: Names, columns: Names, opacity
 
 def numbers(values: Array, rows: Names, columns: Names, opacity: Array, least: float = -np.inf) -> list[Drawn]:
     """The numbers of a heat map's cells, written as .37; what is smaller than `least` is left out."""
-    words = [[f"{value:.2f}".replace("0.", ".", 1) * (value >= least) for value in row] for row in values.tolist()]
+    words = [[f"{value:z.2f}".replace("0.", ".", 1) * (value >= least) for value in row] for row in values.tolist()]
     return written(words, rows, columns, opacity)
 
 
 def layer_names(count: int) -> list[str]:
     """The rows of a map of the stack, the first layer at the bottom."""
     return [f"layer {number}" for number in range(1, count + 1)]
+
+
+def depth(**more: Any) -> Drawn:
+    """A vertical axis of layers by their numbers, the first at the bottom, each with its label."""
+    return {"type": "category", "title": {"text": "layer"}, "dtick": 1, **more}
 
 
 def stack_height(rows: int) -> int:

@@ -21,11 +21,11 @@ def embedding_strip(trace: Trace) -> bytes:
 
 
 def attention_atlas(trace: Trace, colour: str) -> bytes:
-    """PNG of all heads of all layers: a row a layer, a column a head, each small map from 0 to 1.
+    """PNG of all heads of all layers: a row per layer, the first at the bottom, a column per head, each from 0 to 1.
 
     At most 24 pixels a head: of a longer text a pixel shows the largest weight of the tokens it stands for.
     """
-    attention = np.stack([layer.attention for layer in trace.layers])  # [layer, head, query, key]
+    attention = np.stack([layer.attention for layer in trace.layers[::-1]])  # [layer, head, query, key]
     attention = measures.coarse(attention, MOST_PIXELS)
     layers, heads, tokens, _ = attention.shape
     tiles = np.pad(attention, ((0, 0), (0, 0), (0, GAP), (0, GAP)), constant_values=np.nan)

@@ -23,9 +23,9 @@ def card(trace: Trace) -> None:
     facts = {
         "parameters": f"{model.parameters / 1e6:.1f} M" if model.parameters >= 1e6 else f"{model.parameters:,}",
         "vocabulary": f"{model.vocabulary:,}",
-        "neurons a layer": f"{model.ffn_width:,}",
+        "neurons per layer": f"{model.ffn_width:,}",
         "tokens read": f"{len(trace.tokens)}",
-        f"ms for one reading on this machine’s {trace.device.upper()}": f"{trace.seconds * 1000:.1f}",
+        f"ms (1/1000 s) for one reading on this machine’s {trace.device.upper()}": f"{trace.seconds * 1000:.1f}",
     }
     cells = "".join(f"<div><b>{escape(value)}</b><span>{name}</span></div>" for name, value in facts.items())
     st.html(f'<div class="card">{cells}</div>')
@@ -92,7 +92,7 @@ def _guess(guess: Guess, side: Side, name: str) -> str:
 
 
 def stage(picture: bytes, page: str, title: str, alt: str) -> None:
-    """A small picture of one stage, and the way to its page."""
+    """A small picture of one stage, what its rows and columns are, and the way to its page."""
     source = f"data:image/png;base64,{b64encode(picture).decode()}"
-    st.html(f'<div class="stage"><img src="{source}" alt="{escape(alt)}"></div>')
+    st.html(f'<div class="stage"><img src="{source}" alt="{escape(alt)}"><span>{escape(alt)}</span></div>')
     st.page_link(page, label=title, icon=":material/arrow_forward:")

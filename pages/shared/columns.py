@@ -22,6 +22,7 @@ from pages.shared.state import Side
 
 COLOURS: dict[Side, str] = {"a": LEFT, "b": RIGHT}
 OFFERED = 20  # neurons of a layer
+MS = "ms: thousandths of a second that the model took to read this text"
 NOTHING: dict[str, str] = {}
 UNKNOWN = ("[UNK]", "<unk>")  # what tokenizers of BERT's family put for a word or sign that they cannot spell
 SIDES: dict[str, str] = {"both": "Both", "a": "Left", "b": "Right"}
@@ -43,6 +44,10 @@ class Column:
     def trace(self) -> Trace:
         """What was read as the learner wants to see it: by words, without special tokens."""
         return traces.shown(self.side)
+
+    def move(self, place: DeltaGenerator) -> None:
+        """Go on drawing in another place."""
+        self._place = place
 
     def __enter__(self) -> "Column":
         self._place.__enter__()
@@ -93,9 +98,10 @@ class Column:
         first = [int(token) + 1 for token in origins(self.read.tokens, state.get("words"), state.get("hide"))]
         return self._token("token", "Token", first, self.trace.tokens.text, self.start.token)
 
-    def reads(self, label: str = "Token that reads") -> int:
-        """The token that reads, as an index of all tokens that the model read."""
-        return self._token("token", label, self._every(), self.read.tokens.text, self.start.query)
+    def reads(self, label: str = "Token that reads", start: int | None = None) -> int:
+        """The token that reads, as an index of all tokens that the model read. Until one is chosen, `start`."""
+        start = self.start.query if start is None else start
+        return self._token("token", label, self._every(), self.read.tokens.text, start)
 
     def is_read(self) -> int:
         """The token that is read, likewise."""
@@ -178,6 +184,15 @@ def columns() -> Iterator[Column]:
             yield Column(side, place, read)
 
 
+def below(both: Sequence[Column]) -> None:
+    """The columns go on below what spans both of them."""
+    places = dict(_places())
+    for column in both:
+        column.move(places[column.side])
+        with column:
+            _head(column.side, column.read.model.name, "")
+
+
 def switch(view: str = "", views: Mapping[str, str] = NOTHING) -> None:
     """Both models, or one of them alone and larger; and which picture of the page (a choice and its options)."""
     with row():
@@ -254,7 +269,7 @@ def _waiting(side: Side, label: str) -> Iterator[None]:
 
 
 def _head(side: Side, name: str, facts: str) -> None:
-    sizes = f'<span class="sizes">{escape(facts)}</span>' if facts else ""
+    sizes = f'<span class="sizes" title="{MS}">{escape(facts)}</span>' if facts else ""
     st.html(f'<div class="model {side}"><span class="name">{escape(prose.line(name))}</span>{sizes}</div>')
 
 

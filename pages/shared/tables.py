@@ -19,6 +19,7 @@ from encoder.steps import Shares
 from encoder.trace import Array, Trace
 from encoder.views import origins
 from pages.shared import paper, state, traces
+from pages.shared.columns import COLOURS
 from pages.shared.state import Side
 
 # By title: the quantity whose mean is shown, and what is said of it.
@@ -124,7 +125,7 @@ def roles(roles: Roles, shares: Array | None, measured: dict[str, Array], side: 
 def neighbours(found: Sequence[tuple[str, float]], side: Side) -> None:
     """The vocabulary's tokens that are nearest to one, with their cosines."""
     table = pd.DataFrame({"Token": [visible(token) for token, _ in found], "Cosine": [cosine for _, cosine in found]})
-    bar = st.column_config.ProgressColumn(format="%.3f", min_value=0, max_value=1)
+    bar = st.column_config.ProgressColumn(format="%.3f", min_value=0, max_value=1, color=COLOURS[side])
     _show(
         table, key=f"neighbours-{side}", height="content", column_config={"Cosine": bar}
     )  # fmt: skip
