@@ -186,6 +186,11 @@ def silent(neurons: Array) -> Array:
     return abs(neurons) < 0.05 if (neurons < 0).any() else neurons <= 0
 
 
+def below_zero(preactivation: Array) -> float:
+    """Share of the values below zero, of which the activation function leaves nothing or little."""
+    return float((preactivation < 0).mean())
+
+
 def sparsity(neurons: Array) -> float:
     """Share of silent neurons over all tokens and neurons of [token, ffn] (compare Li et al. 2023)."""
     return float(silent(neurons).mean())

@@ -10,7 +10,7 @@ is then deflated. `assets/explorer/payload.js` reads it.
 import json
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import reduce
 from typing import Any, Literal
 
@@ -18,6 +18,7 @@ import numpy as np
 
 from encoder import heads, measures
 from encoder.labels import visible
+from encoder.starts import Start
 from encoder.trace import Array, Tokens, Trace
 from encoder.views import origins
 
@@ -26,7 +27,8 @@ FINER, STEPS = 1_191, 900  # codes from FINER on: 900 steps from 0.01 to 0.1, as
 TENTHS = 44  # of such tenths, down to the smallest number that float32 holds
 BORDERS = range(15, 1_000, 10)  # thousandths between two hundredths
 OFF = 0.01  # how far off a share of a row may be
-MOST = 4_000_000  # weights of one model that go to the browser at once; of longer texts it gets a layer at a time
+MOST = 350_000  # weights of one model that go to the browser at once, in some 250 kB
+MOST_OF_A_LAYER = 200_000  # of longer texts it gets a layer when that is looked at, of still longer ones a head
 THUMBNAIL = 24  # rows and columns of a head's small map, where the whole does not go
 
 
@@ -119,10 +121,39 @@ def finer(attention: Array, code: Array) -> Array:
     return np.where(small, FINER + STEPS * tenth + digits - 100, code).astype(np.uint16)
 
 
+@dataclass(frozen=True)
+class Wish:
+    """What a browser shows: of a long text it gets no more."""
+
+    layer: int = 0
+    head: int = 0
+    weights: Literal["raw", "norm", "rollout"] = "raw"
+    over: Literal["one", "mean", "max"] = "one"
+
+
+@dataclass(frozen=True)
+class Part:
+    """What of a reading goes to the browser: whole heads, and one map made of more heads than those."""
+
+    heads: tuple[tuple[int, int], ...] = ()  # layer and head of each
+    made: Wish | None = None  # of all heads of a layer, or of all layers
+
+
 def is_whole(trace: Trace) -> bool:
     """Whether all weights go to the browser at once."""
     card = trace.model
     return card.layers * card.heads * len(trace.tokens) ** 2 <= MOST
+
+
+def part(trace: Trace, wish: Wish) -> Part:
+    """What of a long text goes to the browser for a wish."""
+    of_a_layer = trace.model.heads * len(trace.tokens) ** 2 <= MOST_OF_A_LAYER
+    made = replace(wish, head=0)
+    if wish.weights == "rollout":
+        return Part(made=replace(made, over="one"))
+    if of_a_layer:
+        return Part(tuple((wish.layer, head) for head in range(trace.model.heads)))
+    return Part(((wish.layer, wish.head),)) if wish.over == "one" else Part(made=made)
 
 
 def overview(trace: Trace) -> Overview:
@@ -133,29 +164,40 @@ def overview(trace: Trace) -> Overview:
     return Overview(told, reduce(tuple.__add__, heads.roles(trace, found)), maps)
 
 
-def pack(side: Literal["a", "b"], trace: Trace, layer: int, seen: Overview | None = None) -> Packed:
-    """One model's attention; of a long text small maps of all heads and, whole, those of one layer (from 0).
+def pack(
+    side: Literal["a", "b"],
+    trace: Trace,
+    start: Start | None = None,
+    wanted: Part | None = None,
+    seen: Overview | None = None,
+) -> Packed:
+    """One model's attention; of a long text small maps of all heads and, whole, what is `wanted`.
 
-    `seen` saves the time of making the overview again.
+    `start` is where to look first, if anywhere. `seen` saves the time of making the overview again.
     """
     seen = seen or overview(trace)
     card, tokens = trace.model, trace.tokens
-    attention = [each.attention for each in trace.layers]
-    whole = np.stack(attention) if seen.maps is None else attention[layer]
-    parts = [codes(whole, tokens)] if seen.maps is None else [codes(seen.maps), codes(whole, tokens)]
-    planes = [part.reshape(-1, *part.shape[-2:]) for part in parts]  # [head, query, key] each
+    every = tuple((layer, head) for layer in range(card.layers) for head in range(card.heads))
+    wanted = (wanted or part(trace, Wish())) if seen.maps is not None else None
+    shown = every if wanted is None else wanted.heads
+    maps = [] if seen.maps is None else [codes(seen.maps)]
+    maps += [codes(_heads(trace, shown), tokens)] if shown else []
+    maps += [codes(_made(trace, wanted.made)[None], tokens)] if wanted and wanted.made else []
+    planes = [each.reshape(-1, *each.shape[-2:]) for each in maps]  # [head, query, key] each
     large = [plane[plane >= SMALL] for plane in planes]
     small = [np.minimum(plane, SMALL).astype(np.uint8) for plane in planes]
-    sizes = np.stack([each.value_size for each in trace.layers])  # [layer, head, token]
+    sizes = np.array([trace.layers[layer].value_size[head] for layer, head in shown]).reshape(-1, len(tokens))
     # As shares of the head's longest: only how they compare within a head is asked of them.
-    sizes = np.rint(sizes / np.maximum(sizes.max(-1, keepdims=True), 1e-30) * 65_535).astype("<u2")
+    sizes = np.rint(sizes / np.maximum(sizes.max(-1, keepdims=True, initial=0), 1e-30) * 65_535).astype("<u2")
     body = [sizes, *(part.astype("<u2") for part in large), *small]
     header = {
         "side": side,
         "name": " ".join(visible(word, 60) for word in card.name.split(" ")),
         "layers": card.layers,
         "heads": card.heads,
-        "layer": None if seen.maps is None else layer,
+        "shown": None if wanted is None else wanted.heads,
+        "made": asdict(wanted.made) if wanted and wanted.made else None,
+        "start": _said(trace, start),
         "tokens": [visible(token) for token in tokens.text],
         "word": tokens.word.tolist(),
         "segment": tokens.segment.tolist(),
@@ -169,6 +211,34 @@ def pack(side: Literal["a", "b"], trace: Trace, layer: int, seen: Overview | Non
         ],
     }
     return Packed(header, _deflate(b"".join(part.tobytes() for part in body)))
+
+
+def _heads(trace: Trace, shown: Sequence[tuple[int, int]]) -> Array:
+    """[head, query, key] of some heads of any layers."""
+    if len(shown) == len(trace.layers) * trace.model.heads:
+        return np.concatenate([layer.attention for layer in trace.layers])
+    return np.stack([trace.layers[layer].attention[head] for layer, head in shown])
+
+
+def _made(trace: Trace, wish: Wish) -> Array:
+    """[query, key] a rollout, or the mean or maximum over a layer's heads, which the browser cannot make of one."""
+    layers = trace.layers[: wish.layer + 1]
+    if wish.weights == "rollout":
+        return measures.rollout(np.stack([layer.attention for layer in layers]))[-1]
+    attention = layers[-1].attention
+    if wish.weights == "norm":
+        brought = measures.norm_weighted(attention, layers[-1].value_size)
+        attention = brought / np.maximum(brought.sum(-1, keepdims=True), 1e-30)
+    return attention.mean(0) if wish.over == "mean" else attention.max(0)
+
+
+def _said(trace: Trace, start: Start | None) -> dict[str, Any] | None:
+    """The place to look at first, for a sentence: whose largest weight it is, and how large; None without a pair."""
+    if start is None or start.query == start.key:
+        return None
+    row = trace.layers[start.layer].attention[start.head, start.query]
+    place = {"layer": start.layer, "head": start.head, "query": start.query, "key": start.key}
+    return {**place, "weight": round(float(row[start.key]), 4), "most": bool(row.argmax() == start.key)}
 
 
 def _deflate(body: bytes) -> bytes:

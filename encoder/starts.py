@@ -14,7 +14,9 @@ AFTER_THESE = "a an the this that these those my your his her its our their some
 PRONOUN = "he she it they him them who"  # what one of these reads is worth a look
 OTHER = """i we you me us is am are was were be been being do does did has have had will would can could shall should
 may might must not and or but so if then than as of in on at by to from with for into over under because while when
-where what which how why there here very too also just only s t d ll re ve m"""
+where what which how why there here very too also just only even still again more most one all own other same up out
+off down back about through around between before after without until against among during since within along across
+near though although s t d ll re ve m"""
 DETERMINERS, PRONOUNS, OTHERS = (frozenset(words.split()) for words in (AFTER_THESE, PRONOUN, OTHER))
 
 Place = TypeVar("Place", int, None)
@@ -50,9 +52,13 @@ def start(trace: Trace) -> Start:
 def noun(text: str) -> int | None:
     """The word of a text that is most likely a noun, counted as `edits.words` counts; None where no word says much."""
     spoken = [text[start:end].casefold() for start, end in words(text)]
-    little = DETERMINERS | PRONOUNS | OTHERS
-    places = [place for place, word in enumerate(spoken) if any(map(str.isalpha, word)) and word not in little]
+    places = [place for place, word in enumerate(spoken) if says_something(word)]
     return _noun(spoken, places, None)
+
+
+def says_something(word: str) -> bool:
+    """Whether a word says something by itself: no sign, no article, no pronoun and the like."""
+    return any(map(str.isalpha, word)) and word.casefold() not in DETERMINERS | PRONOUNS | OTHERS
 
 
 def _words(tokens: Tokens) -> list[str]:

@@ -28,13 +28,14 @@ from encoder.errors import ModelError
 from encoder.heads import MEASURES, ROLES, measured, repeats, roles
 from encoder.jobs import Job
 from encoder.maps import hidden_states
-from encoder.measures import most_active, silent
+from encoder.measures import silent
 from encoder.sentences import Sentence, corpus
 from encoder.trace import Array, Trace, read_only
 
 PORTION = 54  # sentences in a file: what is lost when the server stops
 EVERY = 4  # of so many words one is kept with all its neurons
 TOP = 10  # places that are kept for each neuron
+UNHURRIED = 6  # seconds of rest after one of work, while nobody waits
 KEPT_BYTES = 700e6  # of surveys in memory: 77 MB for MiniLM, 296 MB for BERT base
 FOLDERS = 8  # of surveys on disk; the oldest goes
 ROLE_NAMES = ("", *ROLES)
@@ -71,11 +72,6 @@ class Survey:
         """Bytes in memory."""
         return sum(part.nbytes for part in vars(self).values() if isinstance(part, np.ndarray))
 
-    def most_active(self, layer: int, count: int) -> list[int]:
-        """The neurons of a layer, from 0, that are most active anywhere, the most active first."""
-        active: list[int] = most_active(self.top[layer].T, count).tolist()
-        return active
-
     def usual_roles(self) -> tuple[Array, Array]:
         """[layer, head] the name of what each head does most often, and in which share of the sentences."""
         counts = np.stack([(self.roles == number).sum(0) for number in range(len(ROLE_NAMES))])
@@ -91,6 +87,7 @@ class Surveying(Job):
         self.read = 0  # sentences
         self.total = 0  # while unknown
         self.survey: Survey | None = None
+        self.hurry = False  # somebody waits for it
 
     def run(self, entry: Entry, load: Callable[[], Reads], home: Path) -> None:
         """Do it; whatever goes wrong is told in `error`."""
@@ -99,7 +96,7 @@ class Surveying(Job):
             with _reading:  # one after the other: together they would take the whole machine, and be no faster
                 folder = home / fingerprint(entry)
                 entry.check_unchanged()  # or the name would be that of other files than the model was read from
-                self.survey = _surveyed(folder, load, self._tell)
+                self.survey = _surveyed(folder, load, self._tell, self._rest)
                 _tidy(home)
         except ModelError as error:
             self.error = str(error)
@@ -112,6 +109,10 @@ class Surveying(Job):
     def _tell(self, read: int) -> None:
         self.read = read
 
+    def _rest(self, seconds: float) -> None:
+        """After so many seconds of work: half of the time, or most of it, belongs to those who are in class."""
+        time.sleep(seconds if self.hurry else UNHURRIED * seconds)
+
 
 _surveys: OrderedDict[str, Surveying] = OrderedDict()
 _lock, _reading = threading.Lock(), threading.Lock()
@@ -123,14 +124,22 @@ def running(entry: Entry) -> Surveying | None:
     return known if known and known.version == entry.version else None
 
 
-def start(entry: Entry, load: Callable[[], Reads], home: Path | None = None, again: bool = False) -> Surveying:
-    """The survey of a model, begun in the background if nobody did. again: what went wrong is tried once more."""
+def start(
+    entry: Entry, load: Callable[[], Reads], home: Path | None = None, again: bool = False, hurry: bool = True
+) -> Surveying:
+    """The survey of a model, begun in the background if nobody did.
+
+    again: what went wrong is tried once more; hurry: somebody waits for it.
+    """
     with _lock:
         known = running(entry)
+        if known and hurry:
+            known.hurry = True
         if known and not (again and known.error):
             _surveys.move_to_end(entry.name)
             return known
         begun = _surveys[entry.name] = Surveying(entry.version)
+        begun.hurry = hurry
         _let_go()
     given = entry, load, home or cache_home()
     threading.Thread(target=begun.run, args=given, name=f"survey {entry.name}", daemon=True).start()
@@ -182,7 +191,9 @@ def _code() -> bytes:
     return digest.digest()
 
 
-def _surveyed(folder: Path, load: Callable[[], Reads], tell: Callable[[int], None]) -> Survey:
+def _surveyed(
+    folder: Path, load: Callable[[], Reads], tell: Callable[[int], None], rest: Callable[[float], None]
+) -> Survey:
     """The survey in a folder, with what is missing there read now."""
     folder.mkdir(parents=True, exist_ok=True)
     os.utime(folder)  # used now: others go first
@@ -194,7 +205,7 @@ def _surveyed(folder: Path, load: Callable[[], Reads], tell: Callable[[int], Non
         path = folder / f"{first:04d}.npz"
         if (part := _kept(path)) is None:
             numbers = range(first, min(first + PORTION, len(sentences)))
-            part = _portion(load(), sentences, spans, first_words, numbers, tell)
+            part = _portion(load(), sentences, spans, first_words, numbers, tell, rest)
             _write(path, part)
         tell(first + len(part["roles"]))
         parts.append(part)
@@ -203,7 +214,7 @@ def _surveyed(folder: Path, load: Callable[[], Reads], tell: Callable[[int], Non
 
 def _portion(
     model: Reads, sentences: Sequence[Sentence], spans: list[list[Span]], first_words: list[int], numbers: range,
-    tell: Callable[[int], None],
+    tell: Callable[[int], None], rest: Callable[[float], None],
 ) -> dict[str, Array]:  # fmt: skip
     """What some of the sentences come to."""
     found: list[dict[str, Array]] = []
@@ -214,7 +225,7 @@ def _portion(
         found.append(_sentence(trace, spans[number], first_words[number]))
         top = _best(top, _places(trace, number))
         tell(number + 1)
-        time.sleep(time.perf_counter() - begin)  # half of the time belongs to those who are in class
+        rest(time.perf_counter() - begin)
     assert top is not None
     joined = {name: np.concatenate([each[name] for each in found], _axis(name)) for name in found[0]}
     return joined | dict(zip(("top", "where"), top, strict=True))

@@ -21,6 +21,9 @@ VIEWS = {
 }
 
 BASES = {"text": "This text", "corpus": "Example sentences"}
+ROWS = "A row is a token that reads (query), a column a token that is read (key). Rows sum to 1, columns need not."
+COARSE = " In the small maps a cell is the largest weight of several tokens."
+LAYERS = "One row per layer, layer 1 at the bottom; one column per head."
 TOO_LONG = (
     "Heat maps hold {most} tokens, and this text has {tokens}. “All heads” shows longer ones; "
     "a smaller number under “Longest text” in the sidebar shortens this one."
@@ -35,6 +38,7 @@ def heat_maps(column: Column) -> None:
         return
     layer, head = column.layer_and_head()
     attention = column.trace.layers[layer].attention
+    st.caption(ROWS + COARSE * (len(tokens) > figures.MOST_CELLS))
     column.show(
         figures.all_heads(attention, tokens, column.colour, head, 6 if column.wide else 4),
         f"attention of all heads of layer {layer + 1}",
@@ -59,8 +63,8 @@ def roles(column: Column) -> None:
 
 def show_roles(column: Column, roles: Roles, shares: Array | None, measured: dict[str, Array]) -> None:
     """A map and a table of what all heads do."""
-    column.show(figures_of_heads.role_map(roles, shares), "what each head mostly does, a row a layer")
-    st.caption(figures_of_heads.legend(roles))
+    st.caption(f"{LAYERS} {figures_of_heads.legend(roles)}")
+    column.show(figures_of_heads.role_map(roles, shares), "what each head mostly does, one row per layer")
     tables.roles(roles, shares, measured, column.side)
 
 
@@ -71,42 +75,41 @@ def three_readings(column: Column) -> None:
         st.info(TOO_LONG.format(most=figures.MOST_TOKENS, tokens=len(read.tokens)), icon=":material/straighten:")
         return
     layer, head = column.layer_and_head()
+    st.caption(f"{ROWS} That holds for raw weights and rollout; norm-weighted is a length, on a scale of its own.")
     column.show(
         figures.three_readings(read, layer, head, column.colour),
         f"head {head + 1} of layer {layer + 1}: raw weights, norm-weighted, and rollout up to this layer",
     )
 
 
-def bertviz_view(column: Column, view: str) -> None:
+def bertviz_view(column: Column) -> None:
     """One of BertViz's own pictures."""
     layer, head = column.layer_and_head() if view != "model" else (0, 0)
     # The neuron view computes attention from queries and keys, which holds for the tokens that were read only.
-    bertviz.show(view, column.read if view == "neuron" else column.trace, layer, head)
+    bertviz.show(view, column.read if view == "neuron" else column.trace, layer, head, column.colour)
 
 
 PICTURES = {"maps": heat_maps, "roles": roles, "three": three_readings}
 
+view = state.get("attention_view")
 prose.title(
-    "Attention", "In every head, each token decides anew which tokens it reads, and how much of each.", "attention"
+    "Attention",
+    "In every head, each token decides anew which tokens it reads, and how much of each.",
+    "attention",
+    view,
 )
 switch("attention_view", VIEWS)
-view = state.get("attention_view")
 if view != "all":
     explorer.leave()
 if view == "all":
     explorer.show(list(columns()))
-elif view in PICTURES:
+else:
     if view == "roles":
         segments("basis", "What it holds for", BASES)
-    if view == "three" or (view == "roles" and state.get("basis") == "text"):
+    if view in ("three", "neuron") or (view == "roles" and state.get("basis") == "text"):
         as_read()
-    for column in columns():
+    for column in columns(stacked=view in ("model", "neuron")):  # they are too wide for half a page
         with column:
-            PICTURES[view](column)
+            PICTURES.get(view, bertviz_view)(column)
     if view == "three":
         prose.paragraph("not_an_explanation")
-else:
-    prose.more("How to read BertViz", "bertviz")
-    for column in columns():
-        with column:
-            bertviz_view(column, view)

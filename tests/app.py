@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import time
 import zlib
 from collections.abc import Callable, Iterator
@@ -44,7 +45,7 @@ VIEWS = [
     *(("embeddings", {"embedding_view": "map", "space": space}) for space in ("2d", "3d", "tsne")),
     *(("attention", {"attention_view": view}) for view in ("all", "maps", "three", "head", "model", "neuron")),
     *(("attention", {"attention_view": "roles", "basis": basis}) for basis in ("text", "corpus")),
-    *(("feed_forward", {"neuron_view": view}) for view in ("before", "after", "corpus")),
+    *(("feed_forward", {"neuron_view": view}) for view in ("corpus", "after", "before")),
     *(("step_by_step", {"step": step}) for step in ("embedding", "score", "softmax", "context", "activation")),
     ("what_if", {"what_if_view": "each"}),
     *(("what_if", {"outcome": outcome, "off": "1.1-2.3", "off_b": "2.2"}) for outcome in ("hidden", "attention")),
@@ -203,6 +204,12 @@ def told(app: AppTest) -> bytes:
     return next((bytes(part.proto.bytes) for part in app.get("bidi_component") if part.key == explorer.KEY), b"")
 
 
+def in_bertviz(frame: Any) -> str:
+    """What a frame of BertViz's is told, as JSON."""
+    [packed] = re.findall(r'id="params">(.*?)</script>', frame.srcdoc)
+    return zlib.decompress(base64.b64decode(packed)).decode()
+
+
 def explored(app: AppTest) -> dict[str, Any]:
     """What the page tells the explorer: "choice", and "models" by side, each with the weights of its first block."""
     sent = told(app)
@@ -243,7 +250,8 @@ def _markdown_of(message: Any) -> Iterator[str]:
 def _attention(model: dict[str, Any], body: bytes) -> np.ndarray:
     """[head of a block, query, key]"""
     first, larges = model["blocks"][0], sum(block["larges"] for block in model["blocks"])
-    start = 2 * model["layers"] * model["heads"] * len(model["tokens"])
+    here = model["layers"] * model["heads"] if model["shown"] is None else len(model["shown"])
+    start = 2 * here * len(model["tokens"])
     large = np.frombuffer(body, "<u2", first["larges"], start)
     codes = np.frombuffer(body, np.uint8, first["count"] * first["side"] ** 2, start + 2 * larges).astype(np.uint16)
     codes[codes == packing.SMALL] = large

@@ -133,12 +133,17 @@ PAGES = {
     "What if": "/what-if",
     "Layers": "/all-layers",
 }
-NEURONS = (
-    Picture("the most active neurons", HEAT),
-    Picture("strongest neurons of a token", BARS, lambda trace: 8),
-    Picture("strongest tokens of a neuron", BARS, lambda trace: min(8, _tokens(trace))),
-    Picture("share of silent neurons", BARS, lambda trace: trace.model.layers),
-)
+
+
+def _neurons(last: str) -> tuple[Picture, ...]:
+    return (
+        Picture("the most active neurons", HEAT),
+        Picture("strongest neurons of a token", BARS, lambda trace: 8),
+        Picture("strongest tokens of a neuron", BARS, lambda trace: min(8, _tokens(trace))),
+        Picture(last, BARS, lambda trace: trace.model.layers),
+    )
+
+
 MAPS = (
     Picture("attention of all heads", HEAT, _heads),
     Picture("attention of head", HEAT),
@@ -189,11 +194,16 @@ VIEWS = (
         "/attention-heads", {"attention_view": "neuron"}, (), "BertViz neurons",
         "#collapsed .attn-line-group line", lambda trace: _tokens(trace) ** 2,
     ),
-    View("/feed-forward", {}, NEURONS, "After the activation function"),
-    View("/feed-forward", {"neuron_view": "before"}, NEURONS, "Before it"),
     View(
-        "/feed-forward", {"neuron_view": "corpus"},
-        (Picture("share of silent neurons", BARS, lambda trace: trace.model.layers),), "Over the example sentences",
+        "/feed-forward", {}, (Picture("share of silent neurons", BARS, lambda trace: trace.model.layers),),
+        "Example sentences",
+    ),
+    View(
+        "/feed-forward", {"neuron_view": "after"}, _neurons("share of silent neurons"), "After the activation function",
+    ),
+    View(
+        "/feed-forward", {"neuron_view": "before"}, _neurons("share of preactivations below zero"),
+        "Before the activation function",
     ),
     View("/inside-a-layer", {}, (Picture("share of every token", BARS, _tokens),)),
     View("/inside-a-layer", {"step": "score"}, (Picture("vectors as coloured cells", HEAT),)),

@@ -1,9 +1,11 @@
 """BertViz's three views: the numbers they carry, the text they must not run, and what a real browser draws of them."""
 
+import base64
 import json
 import re
 import subprocess
 import sys
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
@@ -13,6 +15,7 @@ from playwright.sync_api import Browser, Frame
 
 from encoder.figures import bertviz
 from encoder.figures.bertviz import LIMITS, View, fits, head_view, model_view, neuron_view
+from encoder.figures.style import LEFT, NEGATIVE, POSITIVE, RIGHT
 from encoder.trace import EmbeddingTrace, LayerTrace, ModelCard, Tokens, Trace
 
 LAYERS, HEADS, WIDTH, FFN = 2, 3, 12, 7
@@ -70,32 +73,74 @@ def attention_of(trace: Trace) -> np.ndarray:
 
 
 def params_of(view: View) -> dict:
-    return json.loads(re.search(r'<script type="application/json" id="params">(.*?)</script>', view.html)[1])
+    packed = re.search(r'<script type="text/plain" id="params">(.*?)</script>', view.html)[1]
+    return json.loads(zlib.decompress(base64.b64decode(packed)))
+
+
+def carried_by(name: str, trace: Trace) -> np.ndarray:
+    """What a view of the first layer and head carries of the attention: [layer, head, query, key]."""
+    every = attention_of(trace)
+    return {"head": every[:1], "model": every[::-1], "neuron": every[:1, :1]}[name]
 
 
 @pytest.mark.parametrize("name", VIEWS)
-def test_every_view_carries_the_attention_rounded_to_three_decimals(name: str) -> None:
+def test_every_view_carries_the_attention_that_it_draws_rounded_to_three_decimals(name: str) -> None:
     trace = trace_of()
     whole = params_of(VIEWS[name](trace))["attention"]["all"]
-    np.testing.assert_array_equal(whole["attn"], attention_of(trace))
+    np.testing.assert_array_equal(whole["attn"], carried_by(name, trace))
     assert whole["left_text"] == whole["right_text"] == list(SINGLE)
 
 
-def test_the_neuron_view_carries_queries_and_keys_rounded_to_three_decimals() -> None:
+def test_the_neuron_view_carries_one_heads_queries_and_keys_rounded_to_three_decimals() -> None:
     trace = trace_of()
-    whole = params_of(neuron_view(trace))["attention"]["all"]
+    whole = params_of(neuron_view(trace, layer=1, head=2))["attention"]["all"]
     for name, field in (("queries", "query"), ("keys", "key")):
-        vectors = np.stack([getattr(layer, field) for layer in trace.layers])
-        assert np.shape(whole[name]) == (LAYERS, HEADS, len(SINGLE), HEAD_DIM)
-        np.testing.assert_allclose(whole[name], vectors, atol=0.0005 + 1e-6)
+        assert np.shape(whole[name]) == (1, 1, len(SINGLE), HEAD_DIM)
+        np.testing.assert_allclose(whole[name][0][0], getattr(trace.layers[1], field)[2], atol=0.0005 + 1e-6)
 
 
-def test_views_open_at_the_layer_and_heads_asked_for() -> None:
+def test_views_show_the_layer_and_heads_asked_for() -> None:
     trace = trace_of()
     head, neuron = params_of(head_view(trace, layer=1, heads=(0, 2))), params_of(neuron_view(trace, layer=1, head=2))
-    assert (head["layer"], head["heads"]) == (1, [0, 2])
-    assert (neuron["layer"], neuron["head"]) == (1, 2)
+    np.testing.assert_array_equal(head["attention"]["all"]["attn"], attention_of(trace)[1:])
+    np.testing.assert_array_equal(neuron["attention"]["all"]["attn"], attention_of(trace)[1:, 2:])
+    assert head["heads"] == [0, 2]
     assert params_of(head_view(trace))["heads"] is None
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_no_view_has_a_choice_of_layer_or_head_of_its_own_that_could_contradict_the_pages(name: str) -> None:
+    assert "<select" not in VIEWS[name](trace_of()).html
+
+
+def test_the_model_view_has_the_first_layer_at_the_bottom() -> None:
+    trace = trace_of()
+    view = params_of(model_view(trace))
+    assert view["include_layers"] == [1, 0]
+    np.testing.assert_array_equal(view["attention"]["all"]["attn"], attention_of(trace)[::-1])
+    assert "layer 1 at the bottom" in model_view(trace).html
+
+
+@pytest.mark.parametrize("colour", [LEFT, RIGHT])
+def test_a_view_is_drawn_in_its_models_colour_and_signed_values_in_those_that_mean_no_model(colour: str) -> None:
+    trace = trace_of()
+    head, model, neuron = (
+        params_of(view)
+        for view in (
+            head_view(trace, heads=(1,), colour=colour), model_view(trace, colour=colour),
+            neuron_view(trace, colour=colour),
+        )
+    )  # fmt: skip
+    assert [number for number, each in enumerate(head["colours"]) if each in (LEFT, RIGHT)] == [1]
+    assert head["colours"][1] == colour
+    assert set(model["colours"]) == {colour}
+    assert neuron["palette"]["attn"] == neuron["palette"]["connector"] == colour
+    assert (neuron["palette"]["neg"], neuron["palette"]["pos"]) == (NEGATIVE, POSITIVE)
+
+
+def test_a_document_of_two_models_at_the_most_tokens_is_small() -> None:
+    documents = [VIEWS[name](trace_of(("token",) * LIMITS[name], layers=12)).html for name in VIEWS]
+    assert max(map(len, documents)) < 350_000  # of either model; the libraries alone were 330 kB
 
 
 @pytest.mark.parametrize(("layer", "head"), [(LAYERS, 0), (-1, 0), (0, HEADS), (0, -1)])
@@ -121,9 +166,7 @@ def test_hostile_tokens_stay_inside_the_json(name: str) -> None:
     assert params_of(hostile)["attention"]["all"]["left_text"] == list(HOSTILE_SHOWN)
     for mark in ("<script", "</script", "<!--", "<img"):
         assert hostile.html.lower().count(mark) == calm.html.lower().count(mark), mark
-    data = re.search(r'id="params">(.*?)</script>', hostile.html)[1]
-    assert data.isascii()
-    assert "<" not in data
+    assert re.fullmatch(r"[A-Za-z0-9+/=]+", re.search(r'id="params">(.*?)</script>', hostile.html)[1])
 
 
 @pytest.mark.parametrize("name", VIEWS)
@@ -148,9 +191,9 @@ def test_a_text_at_the_limit_fits_and_one_token_more_is_told_so_in_one_sentence(
     assert message.count(".") == 1
 
 
-@pytest.mark.parametrize("name", VIEWS)
-def test_more_layers_take_fewer_tokens(name: str) -> None:
-    assert fits(trace_of(("a",) * LIMITS[name], layers=150), name) is not None
+def test_more_layers_take_fewer_tokens_where_all_are_drawn() -> None:
+    assert fits(trace_of(("a",) * LIMITS["model"], layers=150), "model") is not None
+    assert fits(trace_of(("a",) * LIMITS["head"], layers=150), "head") is None
 
 
 def test_views_are_drawn_without_importing_bertviz_torch_or_ipython() -> None:
@@ -240,7 +283,7 @@ def test_tokens_are_text_in_the_browser_however_hostile(page_for: Open, name: st
 def test_the_filters_of_a_pair_cut_the_attention_by_sentence(page_for: Open, name: str) -> None:
     trace = trace_of(("[CLS]", "cat", "[SEP]", "dog", "[SEP]"), second=3)
     frame = page_for(VIEWS[name](trace))
-    whole, sides = attention_of(trace), {"a": slice(0, 3), "b": slice(3, None)}
+    whole, sides = carried_by(name, trace), {"a": slice(0, 3), "b": slice(3, None)}
     for option in ("aa", "bb", "ab", "ba"):
         left, right = sides[option[0]], sides[option[1]]
         part = frame.evaluate(f"window.bertviz_params.attention.{option}")
@@ -248,17 +291,16 @@ def test_the_filters_of_a_pair_cut_the_attention_by_sentence(page_for: Open, nam
         assert part["left_text"] == list(trace.tokens.text[left])
         assert part["right_text"] == list(trace.tokens.text[right])
         if name == "neuron":
-            query = np.stack([layer.query for layer in trace.layers])
-            key = np.stack([layer.key for layer in trace.layers])
-            np.testing.assert_allclose(part["queries"], query[:, :, left], atol=0.001)
-            np.testing.assert_allclose(part["keys"], key[:, :, right], atol=0.001)
+            layer = trace.layers[0]
+            np.testing.assert_allclose(part["queries"][0], layer.query[:1, left], atol=0.001)
+            np.testing.assert_allclose(part["keys"][0], layer.key[:1, right], atol=0.001)
         frame.locator("#filter").select_option(option)
         selector, count = LINES[name]
         assert frame.locator(selector).count() * 25 == count * len(part["left_text"]) * len(part["right_text"])
 
 
 @pytest.mark.browser
-def test_the_head_view_switches_layers_and_heads(page_for: Open) -> None:
+def test_the_head_view_shows_the_layer_and_head_asked_for_and_switches_heads(page_for: Open) -> None:
     trace = trace_of()
     frame = page_for(head_view(trace, layer=1, heads=(2,)))
 
@@ -269,27 +311,19 @@ def test_the_head_view_switches_layers_and_heads(page_for: Open) -> None:
 
     assert strength(0).max() == 0
     np.testing.assert_allclose(strength(2), attention_of(trace)[1, 2])
-    frame.locator("#layer").select_option("0")
-    np.testing.assert_allclose(strength(2), attention_of(trace)[0, 2])
-    # It counts from 0; what it shows is counted from 1, as everywhere.
-    assert frame.locator("#layer option").all_text_contents() == [str(layer + 1) for layer in range(trace.model.layers)]
+    frame.locator("#vis svg > g:last-child > rect").first.click(force=True)
+    np.testing.assert_allclose(strength(0), attention_of(trace)[1, 0])
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("name", VIEWS)
-def test_layers_and_heads_are_shown_counted_from_1(page_for: Open, name: str) -> None:
-    trace = trace_of()
-    frame = page_for(VIEWS[name](trace))
-    layers, heads = ([str(number + 1) for number in range(many)] for many in (LAYERS, HEADS))
-    if name == "model":
-        assert set(frame.locator("svg text").all_text_contents()) >= {*layers, *heads}
-        assert "0" not in frame.locator("svg text").all_text_contents()
-        frame.locator("svg > g > rect:last-child").last.click(force=True)
-        assert f"Layer {LAYERS}, Head {HEADS}" in frame.locator("svg text").all_text_contents()
-        return
-    assert frame.locator("#layer option").all_text_contents() == layers
-    if name == "neuron":
-        assert frame.locator("#att_head option").all_text_contents() == heads
+def test_the_model_view_counts_from_1_with_the_first_layer_at_the_bottom(page_for: Open) -> None:
+    frame = page_for(model_view(trace_of()))
+    texts = frame.locator("svg text").all_text_contents()
+    assert texts[-LAYERS:] == ["2", "1"]  # from the top
+    assert set(texts) >= {str(number + 1) for number in range(HEADS)}
+    assert "0" not in texts
+    frame.locator("svg > g > rect:last-child").last.click(force=True)
+    assert f"Layer 1, Head {HEADS}" in frame.locator("svg text").all_text_contents()
 
 
 @pytest.mark.browser
@@ -319,3 +353,24 @@ def test_the_detail_of_the_model_view_scrolls_into_sight_on_a_phone(page_for: Op
     assert box is not None
     assert box["x"] >= 0
     assert box["x"] + box["width"] <= 361
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(("width", "fits_in"), [(916, True), (358, False)], ids=["projector", "phone"])
+@pytest.mark.parametrize("name", ["model", "neuron"])
+def test_a_wide_view_fits_a_page_at_a_projector_and_says_on_a_phone_that_it_scrolls(
+    page_for: Open, name: str, width: int, fits_in: bool
+) -> None:
+    frame = page_for(VIEWS[name](trace_of()), width)
+    if name == "neuron":
+        row = frame.locator("#collapsed #leftText > g").nth(3)
+        row.locator("text").hover()
+        row.locator("rect").nth(1).click(force=True)
+    frame.wait_for_function(
+        "fits => document.documentElement.classList.contains('wide') !== fits", arg=fits_in, timeout=10_000
+    )
+    vis = frame.locator("#vis")
+    assert (vis.evaluate("vis => vis.scrollWidth <= vis.clientWidth + 1")) == fits_in
+    assert frame.evaluate("getComputedStyle(document.querySelector('p'), '::after').content") == (
+        "none" if fits_in else '" Scroll sideways for the rest."'
+    )

@@ -3,6 +3,7 @@
 import pytest
 from playwright.sync_api import expect
 
+from encoder.starts import start
 from tests.screen import (
     ATTENTION,
     EXPLORER,
@@ -80,7 +81,7 @@ def test_an_address_restores_the_token_whose_path_is_drawn(visitor):
 def test_an_address_restores_one_model_alone_with_its_token_and_neuron(visitor):
     address = {"neuron_view": "before", "layer": "2", "token": "3", "neuron_b": "7", "show": "b"}
     page = visitor().open("/feed-forward", text=TEXT, **address)
-    expect(radio(page, "Before it")).to_be_checked()
+    expect(radio(page, "Before the activation function")).to_be_checked()
     expect(radio(page, "Right")).to_be_checked()
     expect(slider(page, "layer_b")).to_have_value("2")
     expect(chosen(page, "token_b")).to_have_value("3  den")
@@ -121,25 +122,25 @@ def test_an_address_restores_everything_that_the_explorer_shows(visitor):
 
 
 def test_a_head_chosen_in_the_explorer_stands_in_the_address_and_back_undoes_it(visitor, scratch, minilm):
-    page = visitor().open("/attention-heads", text=OTHER)
+    page = visitor().open("/attention-heads", text=OTHER, layer="1", head="1")
     expect_both_drawn(page, EXPLORER, scratch.trace(OTHER), minilm.trace(OTHER))
     page.locator(".explorer").focus()
-    for key in ("ArrowDown", "ArrowRight"):
+    for key in ("ArrowUp", "ArrowRight"):
         page.keyboard.press(key)
     _expect_head(page, 2, 2)
     _expect_address(page, text=OTHER, layer="2", head="2")
     settle(page)
     page.go_back()
     _expect_head(page, 1, 1)
-    _expect_address(page, text=OTHER)
+    _expect_address(page, text=OTHER, layer="1", head="1")
 
 
 def test_what_was_chosen_in_the_explorer_is_kept_by_a_new_text_another_page_and_a_reload(visitor, scratch, minilm):
-    page = visitor().open("/attention-heads", text=TEXT)
+    page = visitor().open("/attention-heads", text=TEXT, layer="1", head="1")
     expect_both_drawn(page, EXPLORER, scratch.trace(TEXT), minilm.trace(TEXT))
     page.locator(".explorer").focus()
-    page.keyboard.press("ArrowDown")
-    _expect_address(page, text=TEXT, layer="2")
+    page.keyboard.press("ArrowUp")
+    _expect_address(page, text=TEXT, layer="2", head="1")
     type_text(page, OTHER)
     expect_both_drawn(page, EXPLORER, scratch.trace(OTHER), minilm.trace(OTHER))
     _expect_head(page, 2, 1)
@@ -147,7 +148,7 @@ def test_what_was_chosen_in_the_explorer_is_kept_by_a_new_text_another_page_and_
     expect(slider(page, "layer_b")).to_have_value("2")
     page.get_by_test_id("stTopNavLink").get_by_text("Attention", exact=True).click()
     _expect_head(page, 2, 1)
-    _expect_address(page, text=OTHER, layer="2")
+    _expect_address(page, text=OTHER, layer="2", head="1")
     page.reload()
     _expect_head(page, 2, 1)
     expect_both_drawn(page, EXPLORER, scratch.trace(OTHER), minilm.trace(OTHER))
@@ -168,8 +169,8 @@ def test_a_switch_that_the_sidebar_and_the_explorer_share_shows_the_same_in_both
     _expect_address(page, text=TEXT)
 
 
-def test_the_address_follows_what_is_clicked_and_typed_and_opens_the_same_view(visitor):
-    guest = visitor()
+def test_the_address_follows_what_is_clicked_and_typed_and_opens_the_same_view(visitor, scratch, minilm):
+    guest, heads = visitor(), _heads(OTHER, scratch, minilm)
     page = guest.open("/attention-heads")
     settle(page)
     assert asked(page.url) == {}
@@ -178,16 +179,19 @@ def test_the_address_follows_what_is_clicked_and_typed_and_opens_the_same_view(v
     type_text(page, OTHER)
     _expect_address(page, **MAPS, text=OTHER)
     slider(page, "layer").press("ArrowRight")
-    _expect_address(page, **MAPS, text=OTHER, layer="2")
+    _expect_address(page, **MAPS, text=OTHER, layer="2", **heads)
     expect(slider(page, "layer_b")).to_have_value("2")  # they move together
+    slider(page, "head").press("ArrowRight")
+    slider(page, "head").press("Home")
+    _expect_address(page, **MAPS, text=OTHER, layer="2", head="1")
     pick(page, "together").locator("label").click()
-    _expect_address(page, **MAPS, text=OTHER, layer="2", layer_b="2", together="0")
+    _expect_address(page, **MAPS, text=OTHER, layer="2", layer_b="2", head="1", head_b="1", together="0")
     slider(page, "head_b").press("End")
-    _expect_address(page, **MAPS, text=OTHER, layer="2", layer_b="2", head_b="12", together="0")
+    _expect_address(page, **MAPS, text=OTHER, layer="2", layer_b="2", head="1", head_b="12", together="0")
     pick(page, "words").locator("label").click()
     click(page, "BertViz heads")
     wanted = {
-        "text": OTHER, "layer": "2", "layer_b": "2", "head_b": "12", "together": "0", "words": "1",
+        "text": OTHER, "layer": "2", "layer_b": "2", "head": "1", "head_b": "12", "together": "0", "words": "1",
         "attention_view": "head",
     }  # fmt: skip
     _expect_address(page, **wanted)
@@ -209,7 +213,7 @@ def test_choosing_another_model_draws_it_and_stands_in_the_address(visitor):
 
 
 def test_back_returns_to_the_page_before_as_it_was(visitor, scratch, minilm):
-    page = visitor().open("/attention-heads", **MAPS, text=OTHER, layer=3)
+    page = visitor().open("/attention-heads", **MAPS, text=OTHER, layer=3, head=1)
     settle(page)
     page.get_by_test_id("stTopNavLink").get_by_text("Layers", exact=True).click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Layers")
@@ -219,7 +223,7 @@ def test_back_returns_to_the_page_before_as_it_was(visitor, scratch, minilm):
     expect(page.get_by_role("heading", level=1)).to_have_text("Attention")
     expect_both_drawn(page, ATTENTION, scratch.trace(OTHER), minilm.trace(OTHER))
     expect(slider(page, "layer")).to_have_value("3")
-    _expect_address(page, **MAPS, text=OTHER, layer="3")
+    _expect_address(page, **MAPS, text=OTHER, layer="3", head="1")
 
 
 def test_back_leads_to_the_page_before_even_if_the_browser_hears_of_a_page_late(visitor):
@@ -251,22 +255,22 @@ def test_back_leads_to_the_page_before_even_if_the_browser_hears_of_a_page_late(
 
 
 def test_back_undoes_a_choice(visitor):
-    page = visitor().open("/feed-forward", text=OTHER)
+    page = visitor().open("/feed-forward", text=OTHER, neuron_view="after", layer="1")
     settle(page)
     slider(page, "layer").press("ArrowRight")
-    _expect_address(page, text=OTHER, layer="2")
+    _expect_address(page, text=OTHER, neuron_view="after", layer="2")
     settle(page)
     page.go_back()
     expect(slider(page, "layer")).to_have_value("1")
     expect(slider(page, "layer_b")).to_have_value("1")
-    _expect_address(page, text=OTHER)
+    _expect_address(page, text=OTHER, neuron_view="after", layer="1")
 
 
 def test_reloading_keeps_the_view(visitor, scratch, minilm):
-    page = visitor().open("/attention-heads", **MAPS, text=OTHER)
+    page = visitor().open("/attention-heads", **MAPS, text=OTHER, layer="1", head="1")
     settle(page)
     slider(page, "layer").press("ArrowRight")
-    _expect_address(page, **MAPS, text=OTHER, layer="2")
+    _expect_address(page, **MAPS, text=OTHER, layer="2", head="1")
     page.reload()
     settle(page)
     expect(slider(page, "layer_b")).to_have_value("2")
@@ -282,7 +286,7 @@ def test_two_tabs_with_different_texts_do_not_mix(visitor, scratch, minilm):
     type_text(other, "It rains.")
     _expect_tokens(one, minilm.trace(TEXT))
     _expect_tokens(other, minilm.trace("It rains."))
-    _expect_address(one, **MAPS, text=TEXT, layer="2")
+    _expect_address(one, **MAPS, text=TEXT, layer="2", **_heads(TEXT, scratch, minilm))
     _expect_address(other, **MAPS, text="It rains.")
 
 
@@ -315,6 +319,12 @@ def test_the_text_typed_on_a_phone_redraws_both_columns(visitor, scratch, minilm
     expect_both_drawn(page, ATTENTION, scratch.trace(OTHER), minilm.trace(OTHER))
     _expect_tokens(page, minilm.trace(OTHER))
     _expect_address(page, **MAPS, text=OTHER)
+
+
+def _heads(text, scratch, minilm):
+    """The heads on which a text opens, as an address writes them once a layer was chosen."""
+    left, right = (str(start(model.trace(text)).head + 1) for model in (scratch, minilm))
+    return {"head": left} | ({"head_b": right} if right != left else {})
 
 
 def _expect_head(page, layer, head):

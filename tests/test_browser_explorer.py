@@ -19,6 +19,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from encoder import measures
 from encoder.heads import MEASURES, ROLES, roles
 from encoder.packing import codes, is_whole, message, pack, weights
+from encoder.starts import start
 from encoder.views import origins, whole_words, without_special
 from pages.shared import choices
 from pages.shared import explorer as component
@@ -27,8 +28,8 @@ from tests.screen import asked, explorer, labels, named, settle, type_text
 pytestmark = pytest.mark.browser
 
 SHORT, TEXT, PAIR = "Dogs bark.", "The dendrochronologist sat down.", "Unbelievable, she said."
-# 62 tokens, none of them twice in the first part: more than a thumbnail has cells, too many for numbers in the map.
-LONG = "When the old dog by the gate saw two cats, it got up, barked once at them both and lay down again. " * 3
+# 52 tokens, none of them twice in the first part: more than a thumbnail has cells, too many for numbers in the map.
+LONG = "When the old dog by the gate saw two cats, it got up, barked once at them both and lay down again. " * 2
 
 BEAT = 0.7  # seconds a layer while it plays, as in assets/explorer
 INK = {"a": (0, 114, 178), "b": (213, 94, 0)}
@@ -55,7 +56,8 @@ LENSES = (
     {"over": "one", "hide": False, "renorm": False, "top": 100, "part": "all", "words": False, "weights": "rollout"},
     {"words": True, "hide": True},
 )
-CHOICE = {**{name: choices.CHOICES[name].default for name in component.CHOICES}, "turn": 1, "report": 0}
+FIRST = dict.fromkeys(("layer", "head", "layer_b", "head_b"), 1)
+CHOICE = {**{name: choices.CHOICES[name].default for name in component.CHOICES}, **FIRST, "turn": 1, "report": 0}
 USUAL = {"weights": "raw", "over": "one", "part": "all", "words": False, "hide": False, "renorm": False, "top": 100}
 
 WORDS = ("The", "dendrochronologist", "sat", "down.")
@@ -205,6 +207,56 @@ def test_the_pictures_follow_the_theme_when_it_changes(visitor, minilm):
     assert seen == [colour(attention[cell], INK["b"], paper(page)) for cell in cells]
 
 
+def test_the_explorer_opens_on_the_head_in_which_one_word_clearly_reads_another_and_says_so(visitor, scratch, minilm):
+    guest = visitor()
+    page = guest.open("/attention-heads")
+    drawn(page)
+    for side, model in (("a", scratch), ("b", minilm)):
+        trace = model.trace(choices.FIRST_TEXT)
+        first, names = start(trace), labels(trace)
+        row = trace.layers[first.layer].attention[first.head, first.query]
+        expect_at(page, side, first.layer + 1, first.head + 1)
+        telling = explorer(page, side).locator(".telling")
+        expect(telling).to_contain_text(f"Layer {first.layer + 1}, head {first.head + 1}: “{names[first.query]}”")
+        expect(telling).to_contain_text(f"“{names[first.key]}”")
+        expect(telling).to_contain_text(f"{row[first.key]:.2f}")
+        assert ("reads mostly" in telling.text_content()) == (row.argmax() == first.key)
+        expect(picked(page, side)).to_have_text([names[first.query]])
+        expect(explorer(page, side).locator(".mark")).to_have_count(2)  # the row, and in it the cell
+        expect(explorer(page, side).locator("li bdi").first).to_have_text(names[int(row.argmax())])
+        assert explorer(page, side).locator(".token[aria-pressed=true]").count() == 0  # nobody has picked it
+    assert asked(page.url) == {}
+    explorer(page, "b").locator(".token").nth(2).hover()
+    expect(picked(page, "b")).to_have_text(["cat"])
+
+
+def test_the_sentence_of_the_opening_pair_leads_back_to_it(visitor, minilm):
+    page = explore(visitor(), choices.FIRST_TEXT, show="b")
+    first = start(minilm.trace(choices.FIRST_TEXT))
+    expect_at(page, "b", 1, 1)
+    expect(picked(page, "b")).to_have_count(0)
+    explorer(page, "b").locator(".telling button").click()
+    expect_at(page, "b", first.layer + 1, first.head + 1)
+    expect(picked(page, "b")).to_have_count(1)
+
+
+def test_the_first_layer_is_at_the_bottom_of_the_small_maps_and_they_say_so(visitor, scratch):
+    page = explore(visitor(), TEXT, show="a")
+    ring = explorer(page, "a").locator(".ring").first
+    tops = []
+    page.locator(".explorer").focus()
+    for layer in range(1, scratch.card.layers + 1):
+        expect_at(page, "a", layer, 1)
+        tops.append(ring.evaluate("ring => parseFloat(ring.style.top)"))
+        press(page, "ArrowUp")
+    assert tops == sorted(tops, reverse=True)
+    assert len(set(tops)) == len(tops)
+    expect(explorer(page, "a").locator(".note")).to_contain_text("layer 1 at the bottom")
+    expect(explorer(page, "a").locator(".note")).to_contain_text("rows sum to 1, columns need not")
+    choose(page, sort="previous")
+    expect(explorer(page, "a").locator(".note")).to_contain_text("comes first")
+
+
 @pytest.mark.parametrize("phone", [False, True], ids=["projector", "phone"])
 def test_every_thumbnail_names_its_head_and_what_it_does(visitor, minilm, phone):
     guest = visitor(phone=phone)
@@ -346,10 +398,17 @@ def test_of_a_long_text_a_layer_comes_when_it_is_asked_for(visitor, minilm):
         assert rows == columns == names
         np.testing.assert_allclose(found, trace.layers[layer - 1].attention[2], atol=6e-4)
         page.locator(".explorer").focus()
-        press(page, "ArrowDown")
+        press(page, "ArrowUp")
     expect(explorer(page, "b").locator(".note")).to_contain_text("small maps show plain attention")
-    choose(page, weights="rollout")
-    expect(said(page, "b")).to_contain_text("A shorter text has them")
+    expect_at(page, "b", 4, 3)
+    for lens, words in (
+        ({"weights": "rollout"}, "rollout up to layer 4"),
+        ({"weights": "norm", "over": "mean"}, "mean of"),
+    ):
+        choose(page, **lens)
+        expect(explorer(page, "b").locator(".title")).to_contain_text(words)
+        expect(page.locator("canvas.large")).to_be_visible()
+        np.testing.assert_allclose(numbers(page)["MiniLM"][2], through(USUAL | lens, trace, 3, 2)[2], atol=1e-3)
 
 
 def test_the_svg_of_a_long_text_holds_its_map_as_an_image(visitor, minilm):
@@ -398,13 +457,13 @@ def test_heads_with_less_of_a_measure_than_asked_for_fade(visitor, minilm):
 def test_arrows_move_through_layers_and_heads_of_both_models_and_wrap_around(visitor, scratch):
     page = explore(visitor(), TEXT)
     page.locator(".explorer").focus()
-    press(page, "ArrowDown", "ArrowRight", "ArrowRight")
+    press(page, "ArrowUp", "ArrowRight", "ArrowRight")
     expect_at(page, "a", 2, 3)
     expect_at(page, "b", 2, 3)
-    press(page, "ArrowLeft", "ArrowUp", "ArrowUp")
+    press(page, "ArrowLeft", "ArrowDown", "ArrowDown")
     expect_at(page, "a", scratch.card.layers, 2)
     expect_at(page, "b", 6, 2)
-    press(page, "ArrowLeft", "ArrowLeft", "ArrowDown")
+    press(page, "ArrowLeft", "ArrowLeft", "ArrowUp")
     expect_at(page, "a", 1, 8)
     expect_at(page, "b", 1, 12)
 
@@ -429,7 +488,7 @@ def test_the_server_hears_of_the_layer_only_when_playing_stops(visitor):
 
     page = guest.context.new_page()
     page.on("websocket", lambda socket: socket.on("framesent", hear))
-    page.goto(f"{guest.url}/attention-heads")
+    page.goto(f"{guest.url}/attention-heads?layer=1&head=1")
     drawn(page)
     page.locator(".explorer").focus()
     before = len(heard)
@@ -454,7 +513,7 @@ def test_of_a_long_text_layers_come_while_it_plays_and_keys_go_on_working(visito
     page = explore(visitor(), LONG * 5, show="b", limit=400)
     explorer(page, "b").locator(".token").nth(3).click()
     for layer in (2, 3):
-        press(page, "ArrowDown")
+        press(page, "ArrowUp")
         expect_at(page, "b", layer, 1)
         expect(page.locator("canvas.large")).to_be_visible()
     press(page, "Space")
@@ -469,7 +528,7 @@ def test_where_the_pointer_rests_the_number_follows_the_layer(visitor, minilm):
     hover(page, "b", *grid_of(page, "b", len(names)).inside(3, 7))
     page.locator(".explorer").focus()
     for layer in (5, 4):
-        press(page, "ArrowDown" if layer == 5 else "ArrowUp")
+        press(page, "ArrowUp" if layer == 5 else "ArrowDown")
         expect(said(page, "b")).to_have_text(
             f"from {names[3]} to {names[7]}: {digits(layers[layer].attention[10, 3, 7])}"
         )
@@ -512,7 +571,7 @@ def test_a_pointer_that_moves_before_the_new_picture_is_there_harms_nothing(visi
 def test_keys_with_alt_control_or_command_are_the_browsers_own(visitor):
     page = explore(visitor(), TEXT)
     page.locator(".explorer").focus()
-    press(page, "Control+ArrowRight", "Meta+ArrowDown", "Alt+ArrowDown", "ArrowRight")
+    press(page, "Control+ArrowRight", "Meta+ArrowUp", "Alt+ArrowUp", "ArrowRight")
     expect_at(page, "b", 1, 2)
 
 
@@ -531,7 +590,7 @@ def test_a_question_mark_lists_the_keys_and_escape_closes_the_list(visitor):
 def test_keys_go_on_working_after_a_click_into_the_controls(visitor):
     page = explore(visitor(), TEXT)
     page.locator(".explorer button.help").click()
-    press(page, "ArrowDown")
+    press(page, "ArrowUp")
     expect_at(page, "b", 2, 1)
 
 
@@ -655,7 +714,7 @@ def test_everything_is_drawn_while_nothing_comes_from_the_server(visitor):
     cut.append(True)
     large, small = (explorer(page, "b").locator(f"canvas.{name}") for name in ("large", "heads"))
     page.locator(".explorer").focus()
-    for key in ("ArrowDown", "ArrowRight"):
+    for key in ("ArrowUp", "ArrowRight"):
         with redrawn(page, large):
             press(page, key)
     changes = (
@@ -680,7 +739,7 @@ def test_everything_is_drawn_while_nothing_comes_from_the_server(visitor):
 def test_a_choice_stands_in_the_address_which_opens_exactly_the_same_for_somebody_else(visitor):
     page = explore(visitor(), TEXT, pair=PAIR)
     page.locator(".explorer").focus()
-    press(page, "ArrowDown", "ArrowRight")
+    press(page, "ArrowUp", "ArrowRight")
     choose(page, words=True, renorm=True, top=80, weights="norm", layout="lines", sort="entropy", least=30)
     explorer(page, "a").locator(".token").nth(2).click()
     wanted = {
@@ -698,7 +757,7 @@ def test_a_choice_stands_in_the_address_which_opens_exactly_the_same_for_somebod
 def test_another_page_follows_the_choice_and_coming_back_keeps_it(visitor):
     page = explore(visitor(), TEXT)
     page.locator(".explorer").focus()
-    press(page, "ArrowDown", "ArrowDown")
+    press(page, "ArrowUp", "ArrowUp")
     choose(page, renorm=True, over="max")
     explorer(page, "b").locator(".token").nth(3).click()
     page.wait_for_url(lambda url: asked(url).get("pins") == "4" and asked(url).get("over") == "max")
@@ -715,7 +774,7 @@ def test_another_page_follows_the_choice_and_coming_back_keeps_it(visitor):
     assert look(page) == before
 
 
-@pytest.mark.parametrize("keys", [["ArrowDown"], ["Space"]])
+@pytest.mark.parametrize("keys", [["ArrowUp"], ["Space"]])
 def test_another_picture_of_the_page_shows_what_was_chosen_a_moment_before(visitor, keys):
     page = explore(visitor(), TEXT)
     page.locator(".explorer").focus()
@@ -737,7 +796,7 @@ def test_another_picture_of_the_page_shows_what_was_chosen_a_moment_before(visit
 def test_a_choice_made_just_before_a_page_link_is_not_lost(visitor, pause):
     page = explore(visitor(), TEXT)
     page.locator(".explorer").focus()
-    press(page, "ArrowDown", "ArrowDown")
+    press(page, "ArrowUp", "ArrowUp")
     page.wait_for_timeout(pause)
     page.get_by_test_id("stTopNavLink").get_by_text("Feed-forward", exact=True).click()
     expect(page.locator(".st-key-pick-layer input[type=range]")).to_have_value("3")
@@ -752,7 +811,7 @@ def test_another_text_lets_go_of_the_picked_tokens_here_and_in_the_address(visit
     settle(page)
     expect(picked(page, "b")).to_have_text(["##dro"])
     type_text(page, SHORT)
-    page.wait_for_url(lambda url: asked(url) == {"text": SHORT, "show": "b", "layer": "2", "token": "4"})
+    page.wait_for_url(lambda url: asked(url) == {"text": SHORT, "show": "b", "layer": "2", "head": "1", "token": "4"})
     expect(picked(page, "b")).to_have_count(0)
 
 
@@ -779,7 +838,7 @@ def test_two_tabs_with_different_texts_do_not_mix(visitor, minilm):
     for page, text, layer in ((one, TEXT, 2), (other, SHORT, 2), (one, TEXT, 3)):
         page.bring_to_front()
         page.locator(".explorer").focus()
-        press(page, "ArrowDown")
+        press(page, "ArrowUp")
         expect_at(page, "b", layer, 1)
         rows, _, found = numbers(page)["MiniLM"]
         assert rows == labels(minilm.trace(text))
@@ -788,7 +847,7 @@ def test_two_tabs_with_different_texts_do_not_mix(visitor, minilm):
 
 def test_an_answer_that_a_newer_one_has_overtaken_is_dropped(visitor, browser, tmp_path, minilm):
     copy = copied(explore(visitor(), TEXT, show="b"), browser, tmp_path)
-    answers = [list(message([pack("b", minilm.trace(text), 0)], {**CHOICE, "turn": 2})) for text in (SHORT, PAIR)]
+    answers = [list(message([pack("b", minilm.trace(text))], {**CHOICE, "turn": 2})) for text in (SHORT, PAIR)]
     for last in (SHORT, PAIR):
         copy.evaluate(
             """([one, other, last]) => {
@@ -804,7 +863,7 @@ def test_an_answer_that_a_newer_one_has_overtaken_is_dropped(visitor, browser, t
 
 def test_a_token_picked_while_another_text_is_on_its_way_is_not_picked_in_that(visitor, browser, tmp_path, minilm):
     copy = copied(explore(visitor(), TEXT, show="b"), browser, tmp_path)
-    first, second = (list(message([pack("b", minilm.trace(text), 0)], {**CHOICE, "turn": 2})) for text in (SHORT, TEXT))
+    first, second = (list(message([pack("b", minilm.trace(text))], {**CHOICE, "turn": 2})) for text in (SHORT, TEXT))
     copy.evaluate("bytes => (window.own = start(document.getElementById('here'))).show(Uint8Array.from(bytes))", first)
     token = copy.locator(".explorer").last.locator(".token")
     expect(token).to_have_text(labels(minilm.trace(SHORT)))
@@ -927,7 +986,7 @@ def test_the_html_file_draws_and_answers_without_any_network(visitor, browser, t
             seen = pixels(explorer(copy, "b").locator("canvas.large"), [grid.inside(row, column)])
             assert seen == [colour(told(trace).layers[4].attention[10][row, column], INK["b"], paper(copy))]
         copy.locator(".explorer").focus()
-        press(copy, "ArrowDown")
+        press(copy, "ArrowUp")
         expect_at(copy, "b", 6, 11)
         assert save(copy, "HTML, works offline").read_text().count("</script>") == 1  # a copy can copy itself
         assert [url for url in requests if not url.startswith(("file:", "blob:"))] == []
@@ -963,8 +1022,8 @@ def test_hostile_tokens_are_text_in_the_explorer_and_in_all_that_it_saves(visito
 
 
 def explore(guest, text, **choices):
-    """The explorer's page, with everything drawn."""
-    page = guest.open("/attention-heads", text=text, **choices)
+    """The explorer's page at the first layer and head, or where the `choices` say, with everything drawn."""
+    page = guest.open("/attention-heads", text=text, **{"layer": 1, "head": 1, **choices})
     drawn(page)
     return page
 
@@ -1038,7 +1097,7 @@ def tile(page, layer, head):
     ring = explorer(page, "b").locator(".ring").first
     x, y, width = ring.evaluate("ring => ['left', 'top', 'width'].map((name) => parseFloat(ring.style[name]))")
     expect_at(page, "b", 1, 1)
-    return x + (head - 1) * width + 5, y + (layer - 1) * (width + 10) + 8
+    return x + (head - 1) * width + 5, y - (layer - 1) * (width + 10) + 8  # layer 1 is at the bottom
 
 
 def expect_at(page, side, layer, head):

@@ -95,7 +95,7 @@ def test_hostile_tokens_and_model_names_are_shown_as_text_on_every_view(visitor,
 
 
 def test_hostile_tokens_stay_text_in_the_lists_and_the_detail_that_a_click_opens(visitor, gullible):
-    page = visitor().open("/feed-forward", text=" ".join(WORDS), a=NAME, b=NAME)
+    page = visitor().open("/feed-forward", text=" ".join(WORDS), a=NAME, b=NAME, neuron_view="after")
     settle(page)
     unfold(pick(page, "token"))
     trace = gullible.trace(" ".join(WORDS))

@@ -173,7 +173,7 @@ def test_the_example_sentences_are_read_with_progress_and_then_known(visitor, sc
 
 
 def test_a_neurons_sentences_have_its_words_marked(visitor, scratch, minilm):
-    page = visitor().open("/feed-forward", neuron_view="corpus", text=TEXT)
+    page = visitor().open("/feed-forward", text=TEXT)
     settle(page)
     for side, model in (("a", scratch), ("b", minilm)):
         expect(page.locator(f".found.{side} .row")).to_have_count(10)

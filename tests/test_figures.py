@@ -210,7 +210,7 @@ def test_numbers_stand_in_their_cells_and_what_rounds_to_nothing_is_left_out():
 def test_words_in_coloured_cells_can_be_read_in_both_themes():
     themes = tomllib.loads((ROOT / ".streamlit/config.toml").read_text(encoding="utf-8"))["theme"]
     cells = [(colour, opacity) for colour in (LEFT, RIGHT) for opacity in np.linspace(0, 1, 21)]
-    cells += [(colour, heads.ROLE) for _, colour in heads.LOOKS.values() if colour]
+    cells += [(colour, heads.ROLE) for *_, colour in heads.LOOKS.values() if colour]
     for theme, ink in (("light", "#262730"), ("dark", "#FAFAFA")):  # what Streamlit puts for INK
         for colour, opacity in cells:
             pale, deep = style.written([["word"]], ["row"], ["column"], np.array([[opacity]]))
@@ -237,6 +237,15 @@ def test_numbers_are_drawn_only_where_there_is_room(tokens, traces):
 def test_a_head_that_gives_the_shown_tokens_nothing_is_drawn_without_numbers():
     figure = attention.one_head(np.full((1, 1), 0.001, dtype=np.float32), ("cat",), LEFT)
     assert not any(trace.text for trace in figure.data[1:])
+
+
+@pytest.mark.parametrize(("count", "word"), [(8, "prev"), (heads.MOST_WORDS, "prev"), (16, "←")])
+def test_a_role_is_written_as_a_sign_where_a_word_has_no_room_and_the_legend_says_which(count, word):
+    names = [["previous"] * count, [""] * count]
+    figure = heads.role_map(names)
+    assert set(figure.data[1].text) == {word}
+    assert heads.legend(names).startswith(f"{word}: mostly the previous token; ")
+    assert list(figure.data[0].y) == ["layer 1", "layer 2"]  # the first at the bottom
 
 
 # Embeddings
@@ -459,7 +468,7 @@ def test_the_neuron_map_shows_the_same_neurons_before_and_after(before, field):
     heat = feed_forward.neuron_map(LAYER, TOKENS, before).data[0]
     chosen = np.argsort(-LAYER.neurons.max(0), kind="stable")[: feed_forward.MANY]
     np.testing.assert_array_equal(heat.z, getattr(LAYER, field)[:, chosen].T)
-    assert list(heat.y) == [f"neuron {neuron + 1}" for neuron in chosen]
+    assert list(heat.y) == [f"{neuron + 1}" for neuron in chosen]
     assert list(heat.x) == list(TOKENS)
     assert -heat.zmin == heat.zmax
 
@@ -469,7 +478,7 @@ def test_the_strongest_neurons_of_a_token_come_strongest_first():
     assert len(bars.x) == feed_forward.FEW < FFN
     assert list(abs(np.array(bars.x))) == sorted(abs(LAYER.neurons[2]), reverse=True)[: feed_forward.FEW]
     for value, name in zip(bars.x, bars.y, strict=True):
-        assert LAYER.neurons[2, int(name.removeprefix("neuron ")) - 1] == value
+        assert LAYER.neurons[2, int(name) - 1] == value
 
 
 def test_the_strongest_tokens_of_a_neuron_keep_their_names_apart():
@@ -482,10 +491,51 @@ def test_the_strongest_tokens_of_a_neuron_keep_their_names_apart():
     assert list(abs(np.array(bars.x))) == sorted(abs(LAYER.neurons[:, 3]), reverse=True)
 
 
+def test_every_row_of_a_neuron_has_its_name_and_room_for_it():
+    figure = feed_forward.neuron_map(LAYER, TOKENS, before=False)
+    rows = len(figure.data[0].y)
+    assert figure.layout.yaxis.dtick == 1  # else Plotly would leave every second one out
+    assert figure.layout.height / rows >= 15
+    for ranking in (feed_forward.strongest_neurons(LAYER.neurons, 2, LEFT), FIGURES["strongest_tokens"]):
+        assert ranking.layout.yaxis.dtick == 1
+
+
+@pytest.mark.parametrize("values", [[-3.0, -2.0], [3.0, -1.0], [2.0, 1.0], [0.0, 0.0]])
+def test_bars_have_room_for_their_numbers_at_both_ends(values):
+    figure = feed_forward.strongest_neurons(np.array([values], dtype=np.float32), 0, LEFT, "preactivation")
+    low, high = figure.layout.xaxis.range
+    length = max(0, *values) - min(0, *values)
+    assert high - max(0, *values) >= (0.2 * length if max(values) > 0 else 0)
+    assert min(0, *values) - low >= (0.2 * length if min(values) < 0 else 0)
+    assert figure.data[0].textposition == "outside"
+    assert figure.data[0].cliponaxis is False
+    assert figure.layout.xaxis.title.text == "preactivation"
+
+
+@pytest.mark.parametrize("name", ["all_heads", "one_head", "neuron_map", "strongest_neurons", "strongest_tokens"])
+def test_axes_of_attention_and_of_neurons_say_what_they_are_of(name):
+    layout = sent(FIGURES[name])["layout"]
+    for axis in "xy":
+        titles = [part.get("title", {}).get("text") for key, part in layout.items() if key.startswith(f"{axis}axis")]
+        assert any(titles), axis
+
+
+@pytest.mark.parametrize("tokens", [attention.MOST_CELLS, 100, 127])
+def test_small_maps_of_many_tokens_send_no_more_cells_than_are_drawn(tokens):
+    whole, names = random_attention(12, tokens=tokens), [f"t{number}" for number in range(tokens)]
+    figure = attention.all_heads(whole, names, LEFT, 0)
+    for head, small in enumerate(figure.data):
+        np.testing.assert_array_equal(small.z, measures.coarse(whole[head], attention.MOST_CELLS))
+        assert len(small.x) == len(small.y) == attention.MOST_CELLS
+    large = attention.one_head(whole[0], names, LEFT)
+    assert len(figure.to_json()) + len(large.to_json()) < 250_000  # of one of two models
+
+
 def test_silent_bars_run_from_0_to_1_with_the_chosen_layer_in_colour():
-    figure = feed_forward.silent_bars([0.25, 0.5, 1.0], RIGHT, 1)
+    figure = feed_forward.share_bars([0.25, 0.5, 1.0], RIGHT, 1, "silent")
     bars = figure.data[0]
-    assert (list(bars.x), list(bars.y)) == (["layer 1", "layer 2", "layer 3"], [0.25, 0.5, 1.0])
+    assert (list(bars.x), list(bars.y)) == (["1", "2", "3"], [0.25, 0.5, 1.0])
+    assert (figure.layout.xaxis.title.text, figure.layout.yaxis.title.text) == ("layer", "silent")
     assert list(bars.marker.color) == [GREY, RIGHT, GREY]
     assert figure.layout.yaxis.range == (0, 1)
 

@@ -82,13 +82,13 @@ def test_three_readings_are_the_weights_the_lengths_of_what_they_bring_and_rollo
 def shown_roles(app, side):
     """[layer][head] by the names on a map of roles, whose colours say the same."""
     picture, *words = charts(app, side)[f"chart-{side}-1"]["data"]
-    short = {name: role for role, (name, _) in LOOKS.items()}
+    short = {name: role for role, (name, *_) in LOOKS.items()}
     found = [[short[name] for name in row] for row in picture["text"]]
     for row, codes in zip(found, numbers(picture["z"]), strict=True):
         for role, code in zip(row, codes, strict=True):
             place = (code - picture["zmin"]) / (picture["zmax"] - picture["zmin"])
             colour = next(colour for end, colour in picture["colorscale"][1::2] if place < end)
-            assert colour == (rgba(LOOKS[role][1], 0.6) if role else rgba(GREY, 0.08))
+            assert colour == (rgba(LOOKS[role][-1], 0.6) if role else rgba(GREY, 0.08))
     assert picture["y"] == [f"layer {number}" for number in range(1, len(found) + 1)]
     assert picture["x"] == [str(number) for number in range(1, len(found[0]) + 1)]
     written = {
@@ -184,7 +184,7 @@ def test_silent_neurons_of_the_example_sentences_are_counted_in_every_layer(many
         shares = [[(abs(layer.neurons) < 0.05).mean() for layer in read.layers] for read in readings]
         [bars] = charts(app, side)[f"chart-{side}-1"]["data"]
         np.testing.assert_allclose(numbers(bars["y"]), np.mean(shares, 0), atol=1e-4)
-        assert bars["x"] == [f"layer {number}" for number in range(1, len(shares[0]) + 1)]
+        assert bars["x"] == [f"{number}" for number in range(1, len(shares[0]) + 1)]
 
 
 def test_a_neurons_sentences_are_those_where_it_is_most_active_and_its_tokens_are_marked(many):

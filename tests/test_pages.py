@@ -34,6 +34,7 @@ from tests.app import (
     half,
     heat_maps,
     html,
+    in_bertviz,
     layers_and_heads,
     names,
     numbers,
@@ -106,8 +107,8 @@ def test_every_page_says_its_name_its_reason_and_its_formula(page):
         ("embeddings", {"embedding_view": "path"}, 1),
         ("attention", MAPS, 1),
         ("attention", MAPS, 2),
-        ("feed_forward", {}, 2),
-        ("feed_forward", {}, 4),
+        ("feed_forward", {"neuron_view": "after"}, 2),
+        ("feed_forward", {"neuron_view": "before"}, 4),
         ("layers", {"quantity": "entropy"}, 1),
     ],
 )
@@ -300,13 +301,25 @@ def test_the_explorer_reads_a_new_text_and_a_second_sentence(scratch, minilm):
 
 
 def test_of_a_long_text_the_explorer_gets_small_maps_of_all_heads_and_the_layer_that_is_looked_at():
-    app = open_page("attention", text="cat mat " * 150, limit="512", show="b")
+    app = open_page("attention", text="cat mat " * 60, limit="128", show="b")
     for layer in (1, 4):
         choose(app, {**explored(app)["choice"], "layer_b": layer})
         assert fine(app)
         model = explored(app)["models"]["b"]
-        assert model["layer"] == layer - 1
-        assert [(block["count"], block["side"]) for block in model["blocks"]] == [(6 * 12, 24), (12, 302)]
+        assert model["shown"] == [[layer - 1, head] for head in range(12)]
+        assert [(block["count"], block["side"]) for block in model["blocks"]] == [(6 * 12, 24), (12, 122)]
+
+
+def test_of_a_still_longer_text_the_explorer_gets_what_is_looked_at():
+    app = open_page("attention", text="cat mat " * 150, limit="512", show="b", layer_b="2", head_b="5")
+    model = explored(app)["models"]["b"]
+    assert (model["shown"], model["made"]) == ([[1, 4]], None)
+    for change in ({"over": "mean"}, {"weights": "rollout"}):
+        choose(app, {**explored(app)["choice"], **change})
+        model = explored(app)["models"]["b"]
+        assert model["shown"] == []
+        assert change.items() <= model["made"].items()
+        assert [(block["count"], block["side"]) for block in model["blocks"]] == [(6 * 12, 24), (1, 302)]
 
 
 @pytest.mark.parametrize(("layer", "head"), [(1, 1), (3, 4)])
@@ -342,9 +355,11 @@ def test_bertviz_draws_both_models_in_the_colours_of_the_page(view, theme):
     left, right = frames(app)
     assert "From scratch" in left.alt
     assert "MiniLM" in right.alt
-    for frame in (left, right):
-        assert f'"display_mode":"{theme}"' in frame.srcdoc
-        assert "##dro" in frame.srcdoc or "##chron" in frame.srcdoc
+    for frame, colour in ((left, LEFT), (right, RIGHT)):
+        params = in_bertviz(frame)
+        assert f'"display_mode":"{theme}"' in params
+        assert colour in params
+        assert "##dro" in params or "##chron" in params
 
 
 def test_a_text_too_long_for_bertviz_gets_a_sentence_and_keeps_the_page():
@@ -366,39 +381,56 @@ def test_the_neuron_map_shows_the_most_active_neurons_of_both_models(both, view)
         values = layer.preactivation if view == "before" else layer.neurons
         figure = charts(app, side)[f"chart-{side}-1"]
         assert shows(drawn(figure), values[:, chosen].T)
-        assert figure["data"][0]["y"] == [f"neuron {neuron + 1}" for neuron in chosen]
+        assert figure["data"][0]["y"] == [f"{neuron + 1}" for neuron in chosen]
         assert names(figure["data"][0]["x"]) == list(trace.tokens.text)
 
 
-def test_rankings_show_a_tokens_neurons_and_a_neurons_tokens(both):
-    app = open_page("feed_forward", text=TEXT, token="4", layer="3")
+@pytest.mark.parametrize("view", ["after", "before"])
+def test_rankings_show_a_tokens_neurons_and_a_neurons_tokens_as_the_view_says(both, view):
+    app = open_page("feed_forward", text=TEXT, token="4", layer="3", neuron_view=view)
     app.toggle(key="pick.together").set_value(False).run()
     for side, trace in both.items():
         neurons = trace.layers[2].neurons
+        values = trace.layers[2].preactivation if view == "before" else neurons
         end = "" if side == "a" else "_b"
         app.selectbox(key=f"pick.neuron{end}").set_value(int(most_active(neurons, 20)[3]) + 1).run()
         of_token, of_neuron = (charts(app, side)[f"chart-{side}-{number}"]["data"][0] for number in (2, 3))
-        best = strongest(neurons[3], 8)
-        assert of_token["y"] == [f"neuron {neuron + 1}" for neuron in best]
-        assert shows(numbers(of_token["x"]), neurons[3, best])
+        best = strongest(values[3], 8)
+        assert of_token["y"] == [f"{neuron + 1}" for neuron in best]
+        assert shows(numbers(of_token["x"]), values[3, best])
         neuron = most_active(neurons, 20)[3]
-        best = strongest(neurons[:, neuron], 8)
+        best = strongest(values[:, neuron], 8)
         assert names(of_neuron["y"]) == [trace.tokens.text[token] for token in best]
-        assert shows(numbers(of_neuron["x"]), neurons[best, neuron])
+        assert shows(numbers(of_neuron["x"]), values[best, neuron])
+
+
+def test_all_pictures_before_the_activation_function_are_of_before_it_and_their_axes_say_so(both):
+    app = open_page("feed_forward", text=TEXT, neuron_view="before")
+    for side, trace in both.items():
+        heat, of_token, of_neuron, below = charts(app, side).values()
+        assert heat["data"][0]["colorbar"]["title"]["text"] == "preactivation"
+        for bars in (of_token, of_neuron):
+            assert bars["layout"]["xaxis"]["title"]["text"] == "preactivation"
+        assert below["layout"]["yaxis"]["title"]["text"] == "below zero"
+        shares = [(layer.preactivation < 0).mean() for layer in trace.layers]
+        assert np.allclose(numbers(below["data"][0]["y"]), shares, atol=1e-3)
 
 
 def test_silent_neurons_are_counted_over_every_layer(both):
-    app = open_page("feed_forward", text=TEXT)
+    app = open_page("feed_forward", text=TEXT, neuron_view="after")
     for side, trace in both.items():
         bars = charts(app, side)[f"chart-{side}-4"]["data"][0]
         assert np.allclose(numbers(bars["y"]), [sparsity(layer.neurons) for layer in trace.layers], atol=1e-3)
-        assert bars["x"] == [f"layer {number + 1}" for number in range(trace.model.layers)]
+        assert bars["x"] == [f"{number + 1}" for number in range(trace.model.layers)]
 
 
 @pytest.mark.parametrize(("words", "hide"), [("0", "0"), ("1", "0"), ("0", "1"), ("1", "1")])
 def test_feed_forward_and_layers_count_the_same_silent_neurons(both, words, hide):
     view = {"text": TEXT, "words": words, "hide": hide}
-    layers, bars = open_page("layers", quantity="silent", **view), open_page("feed_forward", **view)
+    layers, bars = (
+        open_page("layers", quantity="silent", **view),
+        open_page("feed_forward", neuron_view="after", **view),
+    )
     meaning = QUANTITIES["silent"].meaning
     assert meaning in said(layers)
     assert meaning in said(bars)
@@ -556,7 +588,7 @@ def test_every_view_draws_pairs_by_whole_words_without_special_tokens(page, addr
     if page in ("step_by_step", "what_if") or {"three", "mix", "neuron", "nearest"} & set(address.values()):
         return  # they compute, and so show what was read
     seen = [str(figure["data"]) for figure in charts(app).values()]
-    seen += [re.search('"left_text":(.*?),"right_text"', frame.srcdoc)[1] for frame in frames(app)]
+    seen += [re.search('"left_text":(.*?),"right_text"', in_bertviz(frame))[1] for frame in frames(app)]
     seen += re.findall("<bdi>(.*?)</bdi>", html(app))
     if choice := explored(app)["choice"]:  # whose browser side joins and hides
         assert (choice["words"], choice["hide"]) == (True, True)

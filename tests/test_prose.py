@@ -31,7 +31,7 @@ def topics(path):
     """The explanations of a page: one, or, where its title names the view too, one of each view."""
     [(arguments, _)] = calls(path, "title")
     page, words = arguments[-1], path.read_text(encoding="utf-8")
-    if f'"{page}", view' in words.replace("\n", " "):
+    if re.search(rf'"{page}",\s+view\b', words):
         return [topic for topic in EXPLANATIONS if topic.startswith(f"{page}_")]
     return [page]
 
@@ -70,7 +70,13 @@ def test_a_page_has_the_title_that_the_app_gives_it_and_an_explanation(file, wor
     assert set(topics(ROOT / file)) <= set(EXPLANATIONS)
 
 
-@pytest.mark.parametrize(("page", "choice"), [("what_if", "what_if_view"), ("embeddings", "embedding_view")])
+VIEWED = [
+    ("attention", "attention_view"), ("feed_forward", "neuron_view"), ("what_if", "what_if_view"),
+    ("embeddings", "embedding_view"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("page", "choice"), VIEWED)
 def test_every_view_of_a_page_has_an_explanation_of_its_own(page, choice):
     told = {}
     for topic in topics(ROOT / f"pages/{page}.py"):
@@ -97,7 +103,7 @@ def test_the_readme_names_every_page():
 
 def test_every_explanation_is_used():
     used = {topic for path in PAGES for topic in topics(path)}
-    used |= {arguments[-1] for path in PAGES for name in ("more", "paragraph") for arguments, _ in calls(path, name)}
+    used |= {arguments[-1] for path in PAGES for arguments, _ in calls(path, "paragraph")}
     used |= {arguments[0] for arguments, _ in calls(ROOT / "pages/shared/sidebar.py", "_about") if arguments}
     parts = [arguments for path in ROOT.glob("pages/shared/*.py") for arguments, _ in calls(path, "asset") if arguments]
     used |= {Path(name).stem for [name] in parts if name.startswith("explain/")}

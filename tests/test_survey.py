@@ -1,23 +1,26 @@
 """What a model does over the example sentences: against plain reading, on disk, and when something goes wrong."""
 
+import itertools
 import json
 import os
 import shutil
 import threading
 from collections import Counter
 from dataclasses import dataclass, replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from encoder import survey
-from encoder.catalogue import WEIGHTS, Entry, catalogue
+from encoder.catalogue import DEFAULT_LEFT, DEFAULT_RIGHT, WEIGHTS, Entry, catalogue
 from encoder.edits import words
 from encoder.heads import MEASURES, measured, repeats, roles
 from encoder.maps import hidden_states
 from encoder.models import load
 from encoder.sentences import SHIPPED, corpus
 from encoder.survey import ROLE_NAMES, Surveying, fingerprint
+from pages.shared import warm
 from tests.tiny import save_tiny
 
 SENTENCES = {"Animals": ["The cat sat on the mat.", "The bank was warm."], "Questions": ["Was it unbelievable?"] * 2}
@@ -349,3 +352,39 @@ def test_numbers_that_half_precision_cannot_hold_are_kept_as_they_are(few, tiny,
     found = surveyed(tiny, tmp_path / "large").survey
     assert usual.hidden.dtype == np.float16
     np.testing.assert_allclose(found.hidden[1:] / 1e6, usual.hidden[1:].astype(np.float32), rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize(("hurry", "rest"), [(False, survey.UNHURRIED), (True, 1)])
+def test_a_survey_rests_most_of_the_time_while_nobody_waits_for_it(few, tiny, tmp_path, monkeypatch, hurry, rest):
+    rests = []
+    monkeypatch.setattr(survey, "time", SimpleNamespace(perf_counter=itertools.count().__next__, sleep=rests.append))
+    try:
+        job = survey.start(ENTRY, lambda: tiny, tmp_path, hurry=hurry)
+        job.join(60)
+        assert job.survey
+        assert rests == [rest] * 4
+    finally:
+        survey._surveys.clear()
+
+
+def test_whoever_waits_for_a_survey_that_nobody_waited_for_makes_it_hurry(few, tiny, tmp_path):
+    go = threading.Event()
+    try:
+        job = survey.start(ENTRY, lambda: go.wait(60) and tiny, tmp_path, hurry=False)
+        assert not job.hurry
+        assert survey.start(ENTRY, lambda: tiny, tmp_path, hurry=False) is job
+        assert not job.hurry
+        assert survey.start(ENTRY, lambda: tiny, tmp_path) is job
+        assert job.hurry
+        go.set()
+        job.join(60)
+    finally:
+        go.set()
+        survey._surveys.clear()
+
+
+def test_the_server_has_both_models_of_a_first_visit_read_the_sentences_unhurried(monkeypatch):
+    asked = []
+    monkeypatch.setattr(survey, "start", lambda entry, load, hurry: asked.append((entry.name, hurry)))
+    warm.read_examples()
+    assert asked == [(DEFAULT_LEFT, False), (DEFAULT_RIGHT, False)]

@@ -3,7 +3,7 @@ window.require = window.requirejs = (names, run) => run(...names.map((name) => (
 window.require.config = () => {};
 
 // BertViz wants the four parts of a pair's attention beside the whole; cut from it here, they cost no bytes.
-const params = JSON.parse(document.getElementById("params").textContent);
+const params = window.bertviz_params;
 const part = ({ attn, left_text, right_text, queries, keys }, left, right) => ({
   attn: attn.map((layer) => layer.map((head) => head.slice(...left).map((row) => row.slice(...right)))),
   left_text: left_text.slice(...left),
@@ -17,7 +17,6 @@ if (params.second_sentence) {
     params.attention[name] = part(params.attention.all, side[name[0]], side[name[1]]);
   }
 }
-window.bertviz_params = params;
 
 const vis = document.getElementById("vis");
 
@@ -26,12 +25,15 @@ vis.addEventListener("click", () => {
   document.querySelector("rect.detail")?.scrollIntoView({ block: "nearest", inline: "nearest" });
 });
 
-// style.css shrinks the pictures by the room that there is for them.
+// style.css shrinks the pictures by the room that there is for them, and says so where that is not enough.
 const measure = () => {
   const room = vis.clientWidth - parseFloat(getComputedStyle(vis).paddingLeft);
   document.documentElement.style.setProperty("--room", room);
+  document.documentElement.classList.toggle("wide", vis.scrollWidth > vis.clientWidth + 1);
 };
 window.addEventListener("resize", measure);
+vis.addEventListener("click", () => setTimeout(measure)); // it opens what is wider
+setTimeout(measure); // when the picture is there
 measure();
 
 // Paper does not scroll: what is too wide for it shrinks.

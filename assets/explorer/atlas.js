@@ -4,7 +4,8 @@ const PIXELS = 24; // a thumbnail has no more cells a side; each shows the large
 const SHORT = { previous: "prev", next: "next", self: "self", special: "spec", punctuation: "punct", same: "same", broad: "broad" };
 const SIGN = { previous: "←", next: "→", self: "↓", special: "[]", punctuation: ".,", same: "=", broad: "○" }; // where there is no room
 
-// Where each head's thumbnail is: rows are layers; or, sorted by a measure, from the largest to the smallest.
+// Where each head's thumbnail is: a row per layer, the first at the bottom, as everywhere; or, sorted by a measure, from
+// the largest to the smallest.
 function plan(model, choice, width) {
   const captions = 11;
   const grid = choice.sort === "grid";
@@ -13,7 +14,7 @@ function plan(model, choice, width) {
   const tile = grid ? Math.max(10, Math.min(most, Math.floor((width - gutter) / model.heads) - 4)) : most + 4;
   const across = grid ? model.heads : Math.max(1, Math.floor(width / (tile + 4)));
   const places = order(model, choice).map((one, i) => {
-    const [row, column] = grid ? [one.layer, one.head] : [Math.floor(i / across), i % across];
+    const [row, column] = grid ? [model.layers - 1 - one.layer, one.head] : [Math.floor(i / across), i % across];
     return { ...one, x: gutter + column * (tile + 4), y: 1 + row * (tile + captions + 3) };
   });
   return { places, tile, gutter, height: Math.max(...places.map(({ y }) => y)) + tile + captions + 2 };
@@ -87,7 +88,7 @@ class Atlas {
 
   cells({ layer, head }, choice) {
     const model = this.model;
-    if (!model.all) return { values: decode(model.blocks[0], layer * model.heads + head), width: model.blocks[0].side };
+    if (!model.all) return { values: decode(model.small, layer * model.heads + head), width: model.small.side };
     const found = matrixOfHead(model, layer, head, choice);
     if (!found.values.length) return { values: new Float32Array(1), width: 1 };
     return shrink(found.values, found.rows.length, found.columns.length, PIXELS);

@@ -6,7 +6,7 @@ const OVER = { one: "One head", mean: "Mean of the layer", max: "Maximum of the 
 const PARTS = { all: "All", aa: "A → A", ab: "A → B", ba: "B → A", bb: "B → B" };
 const KEYS = [
   ["← →", "previous and next head"],
-  ["↑ ↓", "previous and next layer"],
+  ["↑ ↓", "next and previous layer: layer 1 is at the bottom"],
   ["Space", "play through the layers"],
   ["Esc", "let go of picked tokens"],
   ["Shift + click on a small map", "one more head among the lines"],
@@ -106,7 +106,7 @@ function mirror(bar, explorer) {
 function pressed(explorer, event) {
   if (event.altKey || event.ctrlKey || event.metaKey) return; // the browser's own
   if (event.target.matches("select, input") && event.key !== "Escape") return;
-  const move = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[event.key];
+  const move = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [1, 0], ArrowDown: [-1, 0] }[event.key];
   if (move) explorer.step(...move);
   else if (event.key === " " && !event.target.matches("button, summary")) explorer.play();
   else if (event.key === "Escape") explorer.release();

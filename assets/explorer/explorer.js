@@ -190,7 +190,7 @@ class Explorer {
       element("p", {}, element("kbd", { textContent: key }), document.createTextNode(` ${words}`)),
     );
     const about = element("p", {
-      textContent: "Rows are the tokens that read, columns the tokens that are read. Weights are the model's own, rounded to the digits shown; ≈ marks what was computed from rounded ones.",
+      textContent: "Rows are the tokens that read (queries), columns the tokens that are read (keys): a row sums to 1. Weights are the model's own, rounded to the digits shown; ≈ marks what was computed from rounded ones.",
     });
     const signs = element("p", {
       textContent: "Where there is no room for words under a small map: ← previous token, → next, ↓ the token itself, [] special tokens, ., punctuation, = same word elsewhere, ○ all about alike.",
@@ -219,9 +219,9 @@ class Explorer {
     if (onPaper) this.drawDue(Infinity);
   }
 
-  // Of long texts the weights of a layer come when it is asked for.
+  // Of long texts weights come when they are asked for.
   get allHere() {
-    return this.sides.every(({ model, layer }) => isHere(model, layer));
+    return this.sides.every(({ model, layer, head }) => isHere(model, layer, head, this.choice));
   }
 
   // Both large pictures become one: left − right.
@@ -277,11 +277,12 @@ class Explorer {
     }
   }
 
-  // The units of a side that are picked: hovered there, or the same words as that hovered on the other side, or pinned.
+  // The units of a side that are picked: hovered there, or the same words as that hovered on the other side, or pinned;
+  // where there are none, the token that the head opens with.
   // `end`, "row" or "column", says what `all` are: of a cell that is hovered each has its own.
   picked(side, all, end) {
-    const { pins } = side;
-    if (!this.hover) return new Set(all.filter((unit) => unit.tokens.some((token) => pins.has(token))));
+    const held = side.pins.size || !side.opening ? side.pins : new Set([side.opening.query]);
+    if (!this.hover) return new Set(all.filter((unit) => unit.tokens.some((token) => held.has(token))));
     const { row, column } = this.hover;
     const one = row && column ? this.hover[end] : row ?? column;
     return new Set(all.filter((unit) => (this.hover.side === side ? one === unit : overlaps(one, unit))));

@@ -25,19 +25,19 @@ function matrixOfHead(model, layer, head, lens) {
 function combined(model, layer, head, lens) {
   if (lens.weights !== "rollout" && lens.over === "one") return weighed(model, layer, head, lens.weights);
   [...prepare(model, layer, lens)];
-  const kept = lens.weights === "rollout" ? model.rollout?.[layer] : model.cache.get(nameOf(layer, lens));
-  return kept?.slice() ?? null; // what is shown is changed by other lenses
+  const kept = lens.weights === "rollout" ? model.rollout?.[layer] : null;
+  return (kept ?? model.cache.get(nameOf(layer, lens)))?.slice() ?? null; // what is shown is changed by other lenses
 }
 
 function nameOf(layer, { weights, over }) {
-  return `${weights} ${over} ${layer}`;
+  return `${weights} ${weights === "rollout" ? "" : over} ${layer}`; // a rollout is of all heads always
 }
 
 // The mean or maximum over a layer's heads, norm-weighted, takes longer than a frame has: it is prepared head by head.
 // Whoever begins again goes on where the last one stopped.
 function* prepare(model, layer, lens) {
   const name = nameOf(layer, lens);
-  if (lens.over === "one" || lens.weights === "rollout" || model.cache.has(name) || !isHere(model, layer)) return;
+  if (lens.over === "one" || lens.weights === "rollout" || model.cache.has(name) || !isHere(model, layer, 0, lens)) return;
   if (model.making?.name !== name) model.making = { name, steps: overHeads(model, layer, lens) };
   let step;
   while (!(step = model.making.steps.next()).done) yield;
@@ -64,7 +64,7 @@ function weighed(model, layer, head, kind) {
   if (weights === null || kind !== "norm") return weights;
   // ‖weight · f(x)‖ of Kobayashi et al. (2020), as a share of its row: how much of the vectors arrives from where.
   const tokens = model.tokens.length;
-  const sizes = model.sizes.subarray((layer * model.heads + head) * tokens);
+  const sizes = model.sizes.subarray(model.here.get(layer * model.heads + head) * tokens);
   for (let i = 0; i < weights.length; i += tokens) for (let key = 0; key < tokens; key++) weights[i + key] *= sizes[key];
   renormalise(weights, tokens);
   return weights;

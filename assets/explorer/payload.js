@@ -27,23 +27,29 @@ async function inflate(bytes) {
   return new Uint8Array(await new Response(stream.readable).arrayBuffer());
 }
 
-// The body: the lengths of values [layer, head, token], the large codes of every block, then its small ones.
+// The body: the lengths of values [head, token] of the heads that are here, the large codes of every block, then its
+// small ones. The blocks: of a long text all heads as small maps; then the heads that are here; then a map made of more.
 function unfold(model, body) {
-  const { layers, heads, tokens } = model;
+  const { layers, heads, tokens, shown, made } = model;
+  const all = Array.from({ length: layers * heads }, (_, i) => [Math.floor(i / heads), i % heads]);
   let at = 0;
   const words = (count) => {
     const start = at;
     at += 2 * count;
     return new Uint16Array(body.slice(start, at).buffer);
   };
-  model.sizes = words(layers * heads * tokens.length);
+  model.here = new Map((shown ?? all).map(([layer, head], place) => [layer * heads + head, place]));
+  model.sizes = words(model.here.size * tokens.length);
   for (const block of model.blocks) block.large = words(block.larges);
   for (const block of model.blocks) {
     block.small = body.subarray(at, (at += block.count * block.side ** 2));
     block.starts = largeStarts(block);
   }
-  [model.all, model.layerBlock] = model.layer === null ? [model.blocks[0], null] : [null, model.blocks[1]];
-  model.cache = new Map();
+  const blocks = [...model.blocks];
+  model.all = shown === null ? blocks[0] : null;
+  model.small = shown === null ? null : blocks.shift();
+  model.whole = model.here.size ? blocks.shift() : null;
+  model.cache = new Map(made ? [[nameOf(made.layer, made), decode(blocks[0], 0)]] : []);
   model.paired = model.segment.some((which, token) => which && !model.special[token]);
 }
 
@@ -70,15 +76,18 @@ function decode({ side, small, large, starts }, head) {
   return weights;
 }
 
-// Whether the weights of a layer are here: of long texts only one layer's are.
-function isHere(model, layer) {
-  return Boolean(model.all) || layer === model.layer;
+// Whether what a lens shows can be made of the weights that are here: of long texts only those looked at are.
+function isHere(model, layer, head, lens) {
+  if (model.all || model.cache.has(nameOf(layer, lens))) return true;
+  if (lens.weights === "rollout") return false;
+  const needed = lens.over === "one" ? [head] : [...Array(model.heads).keys()];
+  return needed.every((one) => model.here.has(layer * model.heads + one));
 }
 
-// The weights of a head, or null where they are not here yet.
+// The weights of a head, or null where they are not here.
 function weightsOf(model, layer, head) {
-  if (!isHere(model, layer)) return null;
-  return model.all ? decode(model.all, layer * model.heads + head) : decode(model.layerBlock, head);
+  const place = model.here.get(layer * model.heads + head);
+  return place === undefined ? null : decode(model.whole, place);
 }
 
 // A weight as it is written everywhere: three digits, four below 0.01. Exactly the server's number, rounded. What is not

@@ -1,7 +1,9 @@
 // One side of the explorer: a model's sentence, atlas, large picture and numbers.
 
 const MOST = APART.length + 1; // heads beside the chosen one, each with a colour of its own
-const PLAIN = "Of a long text the small maps show plain attention; lenses change the large picture.";
+const GRID = "One row per layer, layer 1 at the bottom; one column per head. In a map, a row is a token that reads, a column a token that is read: rows sum to 1, columns need not.";
+const SORTED = "The head with the most of the measure comes first; 3·9 is head 9 of layer 3.";
+const PLAIN = " Of a long text the small maps show plain attention; lenses change the large picture.";
 const INK = 45; // percent of a token's ground that is coloured at most: its name stays legible
 
 class Side {
@@ -12,6 +14,8 @@ class Side {
     this.canvas = { atlas: sheet("heads"), large: sheet("large") };
     this.atlas = new Atlas(this.canvas.atlas, this.letter);
     this.rings = element("div", { className: "rings" });
+    this.note = element("p", { className: "note" });
+    this.telling = element("p", { className: "telling" }, ...this.opens());
     this.marks = element("div", { className: "marks" });
     this.heading = element("p", { className: "caption title", translate: false });
     this.caption = element("p", { className: "caption", ariaLive: "polite", translate: false });
@@ -21,7 +25,9 @@ class Side {
       "section",
       { className: `side ${this.letter}`, ariaLabel: model.name },
       this.sentence,
-      element("div", { className: "atlas" }, this.canvas.atlas, this.rings, ...(model.all ? [] : [element("p", { className: "note", textContent: PLAIN })])),
+      this.telling,
+      element("div", { className: "atlas" }, this.canvas.atlas, this.rings),
+      this.note,
       this.heading,
       this.caption,
       this.stage,
@@ -57,6 +63,25 @@ class Side {
   get more() {
     const pairs = this.choice[this.name("more")].split("-").map((pair) => pair.split(".").map((number) => number - 1));
     return pairs.filter(([layer, head]) => layer >= 0 && layer < this.model.layers && head >= 0 && head < this.model.heads);
+  }
+
+  // The pair of tokens that this head opens with, while it is shown and nothing is picked.
+  get opening() {
+    const { model: { start }, choice } = this;
+    const shown = choice.layout === "map" && choice.over === "one" && choice.weights === "raw";
+    return shown && start && start.layer === this.layer && start.head === this.head && !this.pins.size ? start : null;
+  }
+
+  // Where to look first, in a sentence that leads there.
+  opens() {
+    const { start, tokens } = this.model;
+    if (!start) return [];
+    const twice = (label) => tokens.indexOf(label) < tokens.lastIndexOf(label);
+    const [query, key] = [start.query, start.key].map((token) => `“${tokens[token]}”${twice(tokens[token]) ? ` (${token + 1})` : ""}`);
+    const weight = start.weight.toFixed(2);
+    const reads = start.most ? `${query} reads mostly ${key} (${weight})` : `${query} gives ${key} ${weight} of its attention`;
+    const textContent = `Layer ${start.layer + 1}, head ${start.head + 1}: ${reads}`;
+    return [element("button", { type: "button", textContent, title: "Show this head", onclick: () => this.go(start) })];
   }
 
   title() {
@@ -103,6 +128,7 @@ class Side {
     const key = [...lens, width, theme.paper, theme.text, theme.sharp].join();
     if (key === this.drawn) return;
     this.drawn = key;
+    this.note.textContent = (choice.sort === "grid" ? GRID : SORTED) + (model.all ? "" : PLAIN);
     this.atlas.arrange(model, choice, width);
     later.set(this.atlas, this.atlas.draw({ ...choice, weights }, theme, width));
   }
@@ -146,10 +172,8 @@ class Side {
   }
 
   excuse() {
-    const long = "This text is long: rollout needs all layers at once. A shorter text has them.";
-    const far = this.explorer.report ? "The weights of this layer are on their way…" : `The text is long: this file holds layer ${this.model.layer + 1} only.`;
-    const words = this.choice.weights !== "rollout" ? far : this.model.all ? "Rolling out…" : long;
-    this.caption.textContent = words;
+    const far = this.explorer.report ? "These weights are on their way…" : "The text is long: this file holds only what was shown when it was saved.";
+    this.caption.textContent = this.choice.weights === "rollout" && this.model.all ? "Computing the rollout…" : far;
     this.list.replaceChildren();
   }
 
@@ -232,6 +256,11 @@ class Side {
       const hover = this.explorer.hover;
       const showColumns = hover ? Boolean(hover.column) : false;
       const showRows = hover ? Boolean(hover.row) : true;
+      const cell = (unit, token) => unit.tokens.includes(token);
+      const [row, column] = this.opening && !hover
+        ? [this.shown.rows.findIndex((unit) => cell(unit, this.opening.query)), this.shown.columns.findIndex((unit) => cell(unit, this.opening.key))]
+        : [-1, -1];
+      if (row >= 0 && column >= 0) mark(at.left + at.cell * column, at.top + at.cell * row, at.cell, at.cell);
       this.shown.rows.forEach((unit, i) => showRows && rows.has(unit) && mark(0, at.top + at.cell * i, at.left + across, at.cell));
       this.shown.columns.forEach((unit, i) => showColumns && columns.has(unit) && mark(at.left + at.cell * i, 0, at.cell, at.top + down));
     }
@@ -244,6 +273,7 @@ class Side {
     const cell = this.tapped?.row && this.tapped.column && !hover ? ` · ${this.cell([this.tapped.row], [this.tapped.column])}` : "";
     if (hover?.row && hover.column) this.caption.textContent = this.cell([...rows], [...columns]);
     else if (!picked.size) this.caption.textContent = "Point at a token, or pick some: their numbers appear here.";
+    else if (this.opening && !hover && !cell) this.caption.textContent = `Numbers of “${this.named([...picked])}”. Point at another token, or pick some, for theirs.`;
     else this.caption.textContent = `${this.named([...picked])}${picked.size > 1 ? ", summed" : ""}${cell}`;
     const list = (title, sums, units, of) => {
       const sure = shown.sure && of.size < 2; // a sum of rounded numbers is not

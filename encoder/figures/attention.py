@@ -1,6 +1,7 @@
 """Attention: all heads of a layer as small maps, and one head large with its numbers."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from math import ceil
 from typing import NamedTuple
 
@@ -22,17 +23,24 @@ from encoder.figures.style import (
     probability_scale,
     square,
 )
-from encoder.measures import norm_weighted, rollout
+from encoder.measures import coarse, norm_weighted, rollout
 from encoder.trace import Array, Trace
 
 FROM, TO = "from: the token that reads (query)", "to: the token that is read (key)"
-MOST_TOKENS = 160  # of all heads of a layer: their maps are one message of a megabyte then
+MOST_TOKENS = 160  # of a map of tokens by tokens: with more, its cells are smaller than a pixel of a phone
+MOST_CELLS = 36  # rows and columns of a small map: more than are drawn need not be sent
 ROOM = 0.14  # of a picture's width, for the names of the rows of a map in its middle
-MOST_NUMBERS = 18  # tokens up to which every cell of the large map has room for its number
+MOST_IN_PANELS = 96  # the same of three maps side by side
+SMALL = {"size": 11}
+MOST_NUMBERS = 10  # tokens up to which every cell of the large map has room for its number, on a phone too
 
 
 def all_heads(attention: Array, tokens: Sequence[str], colour: str, chosen: int, columns: int = 4) -> Figure:
-    """Every head of a layer, [head, query, key], as a small map on the 0–1 scale; the chosen one's title is bold."""
+    """Every head of a layer, [head, query, key], as a small map on the 0–1 scale; the chosen one's title is bold.
+
+    Of many tokens a cell is the largest weight of a block of them.
+    """
+    attention, tokens = _fitting(attention, tokens, MOST_CELLS)
     names = [f"head {head + 1}" for head in range(len(attention))]
     titles = [f"<b>{name}</b>" if head == chosen else name for head, name in enumerate(names)]
     return small_maps(attention, names, titles, tokens, colour, columns)
@@ -67,10 +75,12 @@ def small_maps(
             ticks="",
             tickangle=-90,
             showticklabels=row == rows - 1,
+            title={"text": "key" if row == rows - 1 else "", "font": SMALL, "standoff": 2},
         )
         layout[f"yaxis{axis}"] = down(
-            domain=(top - 0.86 / rows, top), anchor=f"x{axis}", ticks="", showticklabels=column == 0, dtick=dtick
-        )
+            domain=(top - 0.86 / rows, top), anchor=f"x{axis}", ticks="", showticklabels=column == 0, dtick=dtick,
+            title={"text": "query" if column == 0 else "", "font": SMALL, "standoff": 2},
+        )  # fmt: skip
         layout["annotations"].append(above(titles[head], left + 0.465 / columns, top))
         maps.append({
             "type": "heatmap", "z": attention[head], "x": tokens, "y": tokens, "coloraxis": "coloraxis",
@@ -101,13 +111,19 @@ def panels(maps: Sequence[Panel], colour: str) -> Figure:
         axis = str(number + 1) if number else ""
         left = number * width + ROOM * sum(own[: number + 1])
         domain = (left, left + 0.92 * width)
-        names = labels(panel.tokens)
-        layout[f"xaxis{axis}"] = across(domain=domain, anchor=f"y{axis}", ticks="", tickangle=-90)
-        layout[f"yaxis{axis}"] = down(anchor=f"x{axis}", ticks="", showticklabels=own[number] or not number)
+        values, names = _fitting(panel.values, panel.tokens, MOST_IN_PANELS)
+        names = labels(names)
+        layout[f"xaxis{axis}"] = across(
+            domain=domain, anchor=f"y{axis}", ticks="", tickangle=-90, title={"text": "key", "font": SMALL}
+        )
+        layout[f"yaxis{axis}"] = down(
+            anchor=f"x{axis}", ticks="", showticklabels=own[number] or not number,
+            title={"text": "" if number else "query", "font": SMALL},
+        )  # fmt: skip
         layout["annotations"].append(above(panel.title, sum(domain) / 2))
         scale = SIGNED_SCALE if panel.signed else probability_scale(colour)
         drawn.append(heat(
-            panel.values, names, names, scale, (-panel.top if panel.signed else 0, panel.top), showscale=False,
+            values, names, names, scale, (-panel.top if panel.signed else 0, panel.top), showscale=False,
             xaxis=f"x{axis}", yaxis=f"y{axis}", name=panel.title.replace("<br>", " "),
             hovertemplate="%{fullData.name}<br>from %{y}<br>to %{x}<br>%{z:.3f}<extra></extra>",
         ))  # fmt: skip
@@ -121,11 +137,20 @@ def three_readings(read: Trace, layer: int, head: int, colour: str) -> Figure:
     followed = rollout(np.stack([each.attention for each in read.layers[: layer + 1]]))[layer]
     top = float(brought.max()) or 1.0
     maps = (
-        Panel("Raw<br>weights", weights, tokens),
-        Panel(f"Norm-weighted,<br>to {top:.2f}", brought, tokens, top=top),
-        Panel(f"Rollout,<br>layers 1–{layer + 1}", followed, tokens),
+        Panel("Raw weights,<br>full colour: 1", weights, tokens),
+        Panel(f"Norm-weighted,<br>full colour: {top:.2f}", brought, tokens, top=top),
+        Panel(f"Rollout to {layer + 1},<br>full colour: 1", followed, tokens),
     )
     return panels(maps, colour)
+
+
+def _fitting(values: Array, tokens: Sequence[str], most: int) -> tuple[Array, Sequence[str]]:
+    """Weights [..., query, key] with at most so many rows and columns, and their names: of a block its first token."""
+    if values.shape[-1] <= most or not (values >= 0).all():  # differences have no largest
+        return values, tokens
+    starts = np.arange(most + 1) * len(tokens) // most
+    names = [tokens[start] + "…" * (end - start > 1) for start, end in pairwise(starts.tolist())]
+    return coarse(values, most), names
 
 
 def one_head(attention: Array, tokens: Sequence[str], colour: str) -> Figure:

@@ -11,6 +11,7 @@ from the installed packages bertviz, mpld3 and XStatic-jQuery; none is imported,
 import base64
 import hashlib
 import json
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -21,22 +22,23 @@ from typing import Any
 
 import numpy as np
 
+from encoder.figures.style import LEFT, NEGATIVE, POSITIVE
 from encoder.labels import visible
 from encoder.trace import Array, Trace
 
 ASSETS = Path(__file__).parents[2] / "assets" / "bertviz"
 
-# What a view can take. Measured with 6 layers of 12 heads on 2 shared cores, until painted: head view 64 tokens 2 MB,
-# 2 s; model view 32 tokens 0.8 MB, 2 s (64 tokens: 8 s); neuron view 48 tokens 2.7 MB, 1 s.
+# What a view can take. Measured with 6 layers of 12 heads on 2 shared cores, until painted: head view 64 tokens 2 s;
+# model view 32 tokens 2 s (64 tokens: 8 s); neuron view 48 tokens 1 s.
 LIMITS = {"head": 64, "model": 32, "neuron": 48}  # tokens
 
 # Larger models take fewer tokens, by the numbers in a document: some 5 bytes for an attention weight and 7 for an
-# element of a query or key keep it under 6 MB; the model view also draws a line for each number.
-MOST_NUMBERS = {"head": 1_000_000, "model": 150_000, "neuron": 800_000}
+# element of a query or key, deflated to about a third; a line is drawn for each weight too.
+MOST_NUMBERS = {"head": 150_000, "model": 110_000, "neuron": 150_000}
 
 HINTS = {
-    "head": "Point at or tap a token to follow it. Click a colour to hide its head, double-click to see it alone.",
-    "model": "One row a layer, one column a head. Click or tap a small picture to enlarge it.",
+    "head": "Point at or tap a token to follow it. Click a square to add that head or hide it.",
+    "model": "One row per layer, layer 1 at the bottom; one column per head. Click or tap one to enlarge it.",
     "neuron": "Point at or tap a token on the left; the plus beside it opens its query, its keys and their products.",
 }
 
@@ -49,6 +51,9 @@ FILTERS = {
     "ba": "Sentence B → Sentence A",
 }
 
+# Heads beside the chosen one: colours that mean no model.
+OTHERS = ("#009E73", "#CC79A7", "#B8860B", "#6A51A3", "#7F7F7F", "#17A2A2", "#8C564B", "#A0A000", "#C0507A", "#4D7A4D")
+
 # The choices, the hint and room for a horizontal scroll bar, as in style.css; BertViz's own constants size the picture.
 FRAME_HEIGHT = 28 + 40 + 20
 
@@ -56,9 +61,10 @@ CHANGES = {
     "PYTHON_PARAMS": "window.bertviz_params",
     # BertViz knows only scores ÷ √head_dim; the first article divides by √width.
     "Math.sqrt(config.vectorSize)": "window.bertviz_params.divisor",
+    # Its colours: here each model has one, and signed values have two that mean no model.
+    "d3.schemeCategory10": "params.colours",
+    "return PALETTE[config.mode][name]": "return params.palette[name] ?? PALETTE[config.mode][name]",
     # It shows layers and heads counted from 0; everything else in this app counts from 1.
-    ".text(layer)": ".text(layer + 1)",
-    ".text(i)": ".text(i + 1)",
     ".text(config.heads[i])": ".text(config.heads[i] + 1)",
     ".text(config.layers[i])": ".text(config.layers[i] + 1)",
     "'Layer ' + config.layers[layerIndex] + \", Head \" + config.heads[headIndex]": (
@@ -86,52 +92,60 @@ def fits(trace: Trace, view: str) -> str | None:
     )
 
 
-def head_view(trace: Trace, layer: int = 0, heads: Sequence[int] | None = None, *, dark: bool = False) -> View:
-    """Lines from each token to the tokens it attends to, one colour a head, with BertViz's own choice of layer.
+def head_view(
+    trace: Trace, layer: int = 0, heads: Sequence[int] | None = None, *, colour: str = LEFT, dark: bool = False
+) -> View:
+    """Lines from each token to the tokens it attends to in one layer, one colour a head.
 
-    `layer` is shown first; `heads` are switched on first, all of them when None.
+    `heads` are switched on first, all of them when None; the first of them has the model's own `colour`. BertViz's own
+    choice of layer is left out, and only this layer is in the document: whoever draws the page has one already, and two
+    would contradict each other.
     Raises IndexError for a layer or head that the model does not have.
     """
     _check(trace, layer, heads or ())
-    params = _params(trace, dark) | {
+    first = heads[0] if heads else 0
+    params = _params(trace, [trace.layers[layer].attention], dark) | {
         "layer": layer,
         "heads": list(heads) if heads else None,
-        "include_layers": list(range(trace.model.layers)),
+        "include_layers": [layer],
+        "colours": [colour if head == first else OTHERS[head % len(OTHERS)] for head in range(trace.model.heads)],
     }
-    html = _document("head", params, _select("Layer", "layer"), dark)
-    return View(html, FRAME_HEIGHT + 30 + round(22.5 * len(trace.tokens)))
+    return View(_document("head", params, dark), FRAME_HEIGHT + 30 + round(22.5 * len(trace.tokens)))
 
 
-def model_view(trace: Trace, *, dark: bool = False) -> View:
-    """Every head of every layer as a small picture, one row a layer; a click enlarges one."""
+def model_view(trace: Trace, *, colour: str = LEFT, dark: bool = False) -> View:
+    """Every head of every layer as a small picture, one row a layer, the first at the bottom; a click enlarges one."""
     layers, heads, tokens = trace.model.layers, trace.model.heads, len(trace.tokens)
     # BertViz shares a fixed width among all heads and scales heights alike, which blows few heads up to posters.
     # Counting at least twelve keeps its usual size, the same for two models side by side.
     columns = max(12, heads)
-    params = _params(trace, dark) | {
-        "include_layers": list(range(layers)),
+    params = _params(trace, [layer.attention for layer in trace.layers[::-1]], dark) | {
+        "include_layers": list(range(layers))[::-1],
         "include_heads": list(range(heads)),
         "total_heads": columns,
+        "colours": [colour] * 10,  # it asks for the last digit of a layer's number
     }
     thumbnails = 38 + layers * (10 + tokens * 7 * 12 / columns)
     detail = 55 + 18 * tokens
-    return View(_document("model", params, "", dark), FRAME_HEIGHT + round(max(thumbnails, detail)))
+    return View(_document("model", params, dark), FRAME_HEIGHT + round(max(thumbnails, detail)))
 
 
-def neuron_view(trace: Trace, layer: int = 0, head: int = 0, *, dark: bool = False) -> View:
+def neuron_view(trace: Trace, layer: int = 0, head: int = 0, *, colour: str = LEFT, dark: bool = False) -> View:
     """How one head comes by its attention: query and key vectors, their products, the scores and the softmax.
 
-    `layer` and `head` are shown first. Raises IndexError for a layer or head that the model does not have.
+    BertViz's own choices of layer and head are left out, as in `head_view`.
+    Raises IndexError for a layer or head that the model does not have.
     """
     _check(trace, layer, (head,))
-    params = _params(trace, dark) | {"layer": layer, "head": head, "bidirectional": True}
-    params["divisor"] = 1 / trace.layers[layer].scale
+    chosen = trace.layers[layer]
+    params = _params(trace, [chosen.attention[[head]]], dark) | {"layer": 0, "head": 0, "bidirectional": True}
+    own = dict.fromkeys(("attn", "connector", "text_highlight_right"), colour)
+    params |= {"divisor": 1 / chosen.scale, "palette": own | {"neg": NEGATIVE, "pos": POSITIVE}}
     params["attention"]["all"] |= {
-        "queries": _rounded([layer.query for layer in trace.layers]),  # [layer, head, token, head_dim]
-        "keys": _rounded([layer.key for layer in trace.layers]),
+        "queries": _rounded([chosen.query[[head]]]),  # [1, 1, token, head_dim]
+        "keys": _rounded([chosen.key[[head]]]),
     }
-    html = _document("neuron", params, _select("Layer", "layer") + _select("Head", "att_head"), dark)
-    return View(html, FRAME_HEIGHT + 60 + 26 * len(trace.tokens))
+    return View(_document("neuron", params, dark), FRAME_HEIGHT + 60 + 26 * len(trace.tokens))
 
 
 def _limit(trace: Trace, view: str) -> int:
@@ -140,9 +154,9 @@ def _limit(trace: Trace, view: str) -> int:
 
 
 def _numbers(trace: Trace, view: str, tokens: int) -> int:
-    attention = trace.model.layers * trace.model.heads * tokens**2
-    vectors = 2 * trace.model.layers * tokens * trace.model.width
-    return attention + (vectors if view == "neuron" else 0)
+    card = trace.model
+    heads = {"head": card.heads, "model": card.layers * card.heads, "neuron": 1}[view]
+    return heads * tokens**2 + (2 * tokens * card.width // card.heads if view == "neuron" else 0)
 
 
 def _check(trace: Trace, layer: int, heads: Sequence[int]) -> None:
@@ -153,10 +167,10 @@ def _check(trace: Trace, layer: int, heads: Sequence[int]) -> None:
             raise IndexError(f"{trace.model.name} has heads 0 to {trace.model.heads - 1}, not {head}.")
 
 
-def _params(trace: Trace, dark: bool) -> dict[str, Any]:
+def _params(trace: Trace, layers: Sequence[Array], dark: bool) -> dict[str, Any]:
     """What all three of BertViz's scripts want to know, and where the second sentence starts, if there is one."""
     text = [visible(token) for token in trace.tokens.text]
-    attention = _rounded([layer.attention for layer in trace.layers])  # [layer, head, query, key]
+    attention = _rounded(layers)  # [layer, head, query, key]
     segment = trace.tokens.segment
     return {
         "attention": {"all": {"attn": attention, "left_text": text, "right_text": text}},
@@ -172,32 +186,35 @@ def _rounded(arrays: Sequence[Array]) -> list[Any]:
     return np.round(np.stack(arrays).astype(np.float64), 3).tolist()
 
 
-def _select(label: str, name: str, options: str = "") -> str:
-    return f'<label class="dropdown-label">{label} <select id="{name}">{options}</select></label>'
-
-
-def _document(view: str, params: dict[str, Any], choices: str, dark: bool) -> str:
+def _document(view: str, params: dict[str, Any], dark: bool) -> str:
+    choices = ""
     if params["second_sentence"]:
         options = "".join(f'<option value="{name}">{label}</option>' for name, label in FILTERS.items())
-        choices += _select("Attention", "filter", options)
-    scripts = _scripts(view)
+        choices = f'<label class="dropdown-label">Attention <select id="filter">{options}</select></label>'
+    scripts, unpack = _scripts(view), _asset("unpack.js")
     return Template(_asset("page.html")).substitute(
         view=view,
         mode="dark" if dark else "light",
-        hashes=" ".join(f"'sha256-{_digest(script)}'" for script in scripts),
+        hashes=" ".join(f"'sha256-{_digest(script)}'" for script in (unpack, *scripts)),
         style=_asset("style.css"),
         # BertViz's columns hold about 13 characters.
         overhang=8 * max(0, *(len(token) - 13 for token in params["attention"]["all"]["left_text"])),
         choices=choices,
         hint=HINTS[view],
-        params=_json(params),
-        scripts="\n".join(f"<script>{script}</script>" for script in scripts),
+        params=_deflated(json.dumps(params, separators=(",", ":"), allow_nan=False)),
+        scripts=_deflated_scripts(view),
+        unpack=unpack,
     )
 
 
-def _json(value: Any) -> str:
-    """JSON that may stand inside a script element: ASCII only, and no `<` that could end the element."""
-    return json.dumps(value, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+@cache
+def _deflated_scripts(view: str) -> str:
+    return _deflated(json.dumps(_scripts(view)))
+
+
+def _deflated(text: str) -> str:
+    """A third of the bytes, in letters that may stand inside a script element; assets/bertviz/unpack.js reads it."""
+    return base64.b64encode(zlib.compress(text.encode(), 6)).decode()
 
 
 @cache

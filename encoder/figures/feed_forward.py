@@ -10,7 +10,6 @@ from encoder.figures.style import (
     colour_bar,
     down,
     labels,
-    layer_names,
     picture,
     reach_of,
     signed_heat,
@@ -18,6 +17,8 @@ from encoder.figures.style import (
 from encoder.trace import Array, LayerTrace
 
 MANY, FEW = 20, 8  # neurons in the map, and bars in a ranking
+ROW = 17  # pixels of a neuron's row: each has its name beside it
+BEFORE, AFTER = "preactivation", "activation"  # what an axis says: before and after the activation function
 
 
 def neuron_map(layer: LayerTrace, tokens: Sequence[str], before: bool) -> Figure:
@@ -28,42 +29,56 @@ def neuron_map(layer: LayerTrace, tokens: Sequence[str], before: bool) -> Figure
     neurons = measures.most_active(layer.neurons, MANY)
     values = (layer.preactivation if before else layer.neurons)[:, neurons].T
     hover = "%{y} at %{x}<br>%{z:.3f}<extra></extra>"
-    bar = colour_bar("preactivation" if before else "activation")
+    bar = colour_bar(BEFORE if before else AFTER)
     names = neuron_names(neurons)
-    drawn = signed_heat(values, names, labels(tokens), reach_of(values), colorbar=bar, hovertemplate=hover)
-    return picture([drawn], height=100 + 13 * len(neurons), xaxis=across(), yaxis=down())
+    # At [CLS] a neuron or two may be ten times as active as all others anywhere.
+    drawn = signed_heat(values, names, labels(tokens), reach_of(values, 0.97), colorbar=bar, hovertemplate=hover)
+    rows = down(dtick=1, title={"text": "neuron"})
+    return picture([drawn], height=130 + ROW * len(neurons), xaxis=across(title={"text": "token"}), yaxis=rows)
 
 
-def strongest_neurons(neurons: Array, token: int, colour: str) -> Figure:
-    """The neurons of [token, ffn] that say most about one token."""
-    chosen = measures.strongest(neurons[token], FEW)
-    return _ranking(neurons[token, chosen], neuron_names(chosen), colour)
+def strongest_neurons(values: Array, token: int, colour: str, unit: str = AFTER) -> Figure:
+    """The neurons of [token, ffn] with the values largest in size at one token."""
+    chosen = measures.strongest(values[token], FEW)
+    return _ranking(values[token, chosen], neuron_names(chosen), colour, unit, "neuron")
 
 
-def strongest_tokens(neurons: Array, neuron: int, tokens: Sequence[str], colour: str) -> Figure:
-    """The tokens that one neuron of [token, ffn] says most about."""
-    chosen = measures.strongest(neurons[:, neuron], FEW)
+def strongest_tokens(values: Array, neuron: int, tokens: Sequence[str], colour: str, unit: str = AFTER) -> Figure:
+    """The tokens at which one neuron of [token, ffn] has the values largest in size."""
+    chosen = measures.strongest(values[:, neuron], FEW)
     names = labels(tokens)
-    return _ranking(neurons[chosen, neuron], [names[token] for token in chosen], colour)
+    return _ranking(values[chosen, neuron], [names[token] for token in chosen], colour, unit, "token")
 
 
 def neuron_names(neurons: Iterable[int]) -> list[str]:
-    return [f"neuron {neuron + 1}" for neuron in neurons]
+    """Neurons by their numbers from 1; the axis says that they are neurons."""
+    return [f"{neuron + 1}" for neuron in neurons]
 
 
-def silent_bars(shares: Sequence[float], colour: str, chosen: int) -> Figure:
-    """The share of silent neurons in each layer; the chosen one (from 0) in full colour, the others in grey."""
+def share_bars(shares: Sequence[float], colour: str, chosen: int, share: str) -> Figure:
+    """A share of each layer, and what it is a share of; the chosen one (from 0) in full colour, the others in grey."""
     colours = [colour if number == chosen else GREY for number in range(len(shares))]
     bars = {
-        "type": "bar", "x": layer_names(len(shares)), "y": list(shares), "marker": {"color": colours},
-        "texttemplate": "%{y:.0%}", "hovertemplate": "%{x}: %{y:.1%}<extra></extra>",
+        "type": "bar", "x": layer_numbers(len(shares)), "y": list(shares), "marker": {"color": colours},
+        "texttemplate": "%{y:.0%}", "hovertemplate": "layer %{x}: %{y:.1%}<extra></extra>",
     }  # fmt: skip
-    return picture([bars], height=220, yaxis={"range": [0, 1], "tickformat": ".0%"})
+    axis = {"range": [0, 1], "tickformat": ".0%", "title": {"text": share}}
+    return picture([bars], height=230, yaxis=axis, xaxis={"type": "category", "title": {"text": "layer"}})
 
 
-def _ranking(values: Array, names: Sequence[str], colour: str) -> Figure:
+def layer_numbers(count: int) -> list[str]:
+    return [str(number) for number in range(1, count + 1)]
+
+
+def _ranking(values: Array, names: Sequence[str], colour: str, unit: str, what: str) -> Figure:
+    """Bars to the right, and of negative values to the left, with room at both ends for their numbers."""
+    low, high = min(0.0, float(values.min())), max(0.0, float(values.max()))
+    room = 0.3 * (high - low or 1.0)
     bars = {
         "type": "bar", "orientation": "h", "x": values, "y": names, "marker": {"color": colour},
-        "texttemplate": "%{x:.2f}", "hovertemplate": "%{y}<br>%{x:.3f}<extra></extra>",
+        "texttemplate": "%{x:.2f}", "textposition": "outside", "cliponaxis": False,
+        "hovertemplate": f"{what} %{{y}}<br>%{{x:.3f}}<extra></extra>",
     }  # fmt: skip
-    return picture([bars], height=80 + 22 * len(names), xaxis={"title": {"text": "activation"}}, yaxis=down())
+    reach = [low - room * (low < 0), high + room * (high > 0)]
+    rows = down(dtick=1, title={"text": what})
+    return picture([bars], height=80 + 22 * len(names), xaxis={"title": {"text": unit}, "range": reach}, yaxis=rows)

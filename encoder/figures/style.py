@@ -100,9 +100,9 @@ def signed_heat(values: Array, rows: Names, columns: Names, reach: float, **more
     return heat(values, rows, columns, SIGNED_SCALE, (-reach, reach), **more)
 
 
-def reach_of(values: Array) -> float:
+def reach_of(values: Array, almost_all: float = 0.995) -> float:
     """The size that almost all values stay within: one outlier should not pale all others. Never 0."""
-    return float(np.quantile(abs(values), 0.995)) or 1.0
+    return float(np.quantile(abs(values), almost_all)) or 1.0
 
 
 def written(words: Sequence[Sequence[str]], rows: Names, columns: Names, opacity: Array, size: int = 10) -> list[Drawn]:

@@ -115,7 +115,7 @@ CHOICES: dict[str, Choice] = {
     # All heads in the explorer, one layer's in Plotly's maps, what they do, three readings; the last three: BertViz's.
     "attention_view": Choice("all", _one_of("all", "maps", "roles", "three", "head", "model", "neuron")),
     "basis": Choice("text", _one_of("text", "corpus")),  # what is said of heads holds for it
-    "neuron_view": Choice("after", _one_of("before", "after", "corpus")),
+    "neuron_view": Choice("corpus", _one_of("corpus", "after", "before")),
     # Of all steps the softmax alone has its numbers beside the words of the sentence: who reads how much of whom.
     "step": Choice("softmax", _one_of(*alignment.KEYS)),
     # What if: words by their places (a first visit shows a finished example), then what each column does without, or

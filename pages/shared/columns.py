@@ -118,8 +118,13 @@ class Column:
         value = max((number for number in numbers if number <= wish), default=numbers[0])
         return numbers.index(self._select(name, label, value, numbers, names.__getitem__) + 1)
 
-    def neuron(self, layer: int, among: Sequence[int] | None = None) -> int:
-        """A neuron of a layer, from 0: one of its most active ones here or `among` others, or one from the address."""
+    def neuron(
+        self, layer: int, among: Sequence[int] | None = None, said: Callable[[int], str] = lambda neuron: ""
+    ) -> int:
+        """A neuron of a layer, from 0: one of its most active ones here or `among` others, or one from the address.
+
+        `said` is what stands beside the number of each.
+        """
         name = state.sided("neuron", self.side)
         among = most_active(self.trace.layers[layer].neurons, OFFERED).tolist() if among is None else among
         offered = [neuron + 1 for neuron in among]
@@ -129,7 +134,7 @@ class Column:
         elif wish and wish not in offered:
             offered.append(wish)
         value = wish if wish in offered else offered[0]
-        return self._select(name, "Neuron", value, offered, lambda neuron: f"neuron {neuron}")
+        return self._select(name, "Neuron", value, offered, lambda neuron: f"neuron {neuron}{said(neuron - 1)}")
 
     def places(self, space: Space) -> Places | None:
         """The map of this column's tokens, or None, said in a sentence, where there are too few."""
@@ -168,15 +173,15 @@ def draw(figure: Figure, alt: str, key: str) -> None:
     st.plotly_chart(figure, key=key, alt=alt, config={"displaylogo": False, "modeBarButtons": [["toImage"]]})
 
 
-def columns() -> Iterator[Column]:
-    """The columns that the learner wants to see, each once its model has read the text.
+def columns(stacked: bool = False) -> Iterator[Column]:
+    """The columns that the learner wants to see, each once its model has read the text; `stacked` one below the other.
 
     What cannot be read is said in its column, in a sentence, and the other column goes on.
     """
     if not state.get("text").strip():
         st.info("Type a sentence, or pick an example, and both models read it.", icon=":material/edit:")
         return
-    for side, place in _places():
+    for side, place in _places(stacked):
         read = None
         with place, trouble.said():
             read = _read(side)
@@ -222,10 +227,12 @@ def segments(name: str, label: str, options: Mapping[str, str]) -> None:
     )  # fmt: skip
 
 
-def _places() -> list[tuple[Side, DeltaGenerator]]:
+def _places(stacked: bool) -> list[tuple[Side, DeltaGenerator]]:
     show = state.get("show")
     if show != "both":
         return [(show, st.container())]
+    if stacked:
+        return [("a", st.container()), ("b", st.container())]
     left, right = st.columns(2, gap="large")
     return [("a", left), ("b", right)]
 

@@ -46,12 +46,6 @@ def title(name: str, why: str, explain: str, view: str = "") -> None:
         st.info(note, icon=":material/info:")
 
 
-def more(label: str, explain: str) -> None:
-    """One explanation in assets/explain/, folded until somebody asks."""
-    with st.expander(label):
-        st.markdown(asset(f"explain/{explain}.md"))
-
-
 def paragraph(explain: str) -> None:
     """A short explanation in assets/explain/, for everybody to see."""
     st.markdown(asset(f"explain/{explain}.md"))

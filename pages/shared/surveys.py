@@ -8,7 +8,9 @@ import streamlit as st
 
 from encoder import edits, survey
 from encoder.catalogue import Entry
+from encoder.clearest import Clear, clearest, marked
 from encoder.edits import Span
+from encoder.labels import visible
 from encoder.maps import hidden_states
 from encoder.measures import cka_table, correlations, mean_cosine
 from encoder.sentences import corpus
@@ -21,6 +23,7 @@ from pages.shared.state import Side
 PARTNERS = 3  # neurons of the other model that are named
 CLOSE = 0.4  # r from which two neurons are said to go together
 SHOWN = 0.005  # an activation that is more than 0.00
+ALIKE = 4  # examples that mark the same word, from which this is said
 FEWEST = 3  # words for each channel: with fewer, CKA finds likeness where there is none
 
 
@@ -54,6 +57,11 @@ def ready(side: Side) -> Survey | None:
     """The survey of a side's model if it has been made."""
     found = survey.running(traces.entry(side))
     return found.survey if found else None
+
+
+def clear(found: Survey) -> Clear:
+    """Which neurons have the clearest examples."""
+    return traces.once(Clear, (found.name, "clear"), lambda: clearest(found, corpus()))
 
 
 def anisotropy(found: Survey) -> Array:
@@ -90,6 +98,23 @@ def partners(one: Survey, other: Survey, layer: int, neuron: int) -> list[tuple[
 
     found = traces.once(np.ndarray, (one.name, other.name, layer, neuron), lambda: traces.in_turn(look))
     return [(int(layer), int(neuron), float(r)) for layer, neuron, r in found]
+
+
+def word_of(found: Survey, layer: int, neuron: int) -> str:
+    """The word that a neuron's examples mark most often, to stand beside its number; nothing where they differ."""
+    word, times = marked(found, corpus(), layer, neuron)
+    return f": {visible(word)}" if times >= ALIKE else ""
+
+
+def about(found: Survey, layer: int, neuron: int) -> str:
+    """What `sentences_of` shows: which neuron, what the numbers mean, and what its examples have in common."""
+    word, times = marked(found, corpus(), layer, neuron)
+    alike = f" {times} of them mark “{prose.plain(visible(word))}”." if times >= ALIKE else ""
+    return (
+        f"The {survey.TOP} places in {found.sentences} example sentences where neuron {neuron + 1} of layer "
+        f"{layer + 1} is most active: the marked tokens. The number before each is the neuron’s activation there; its "
+        f"mean over all words is {clear(found).mean[layer, neuron]:.2f}.{alike}"
+    )
 
 
 def sentences_of(found: Survey, layer: int, neuron: int, side: Side) -> str:

@@ -10,6 +10,7 @@ import streamlit as st
 from encoder import heads, maps, packing, starts, steps
 from encoder.catalogue import Entry, Version
 from encoder.changes import Ablation, Changes, Choices
+from encoder.clearest import Clear
 from encoder.edits import Edit, Pairs, edited
 from encoder.maps import Places, Space
 from encoder.packing import Overview, Packed
@@ -26,7 +27,7 @@ from pages.shared.store import Store
 if TYPE_CHECKING:
     from encoder.models import Model
 
-Kind = TypeVar("Kind", Trace, Start, Places, Packed, Overview, Replay, Ablation, np.ndarray)
+Kind = TypeVar("Kind", Trace, Start, Places, Packed, Overview, Replay, Ablation, Clear, np.ndarray)
 
 CACHE_BYTES = 640 * 2**20  # one trace of BERT base at 512 tokens takes about 450 MB, of MiniLM at 16 tokens 2 MB
 READINGS = 240  # enough for what thirty learners look at; a short one that was let go is made again in milliseconds
@@ -53,7 +54,7 @@ def _models() -> Models:
 
 
 @st.cache_resource(show_spinner=False)
-def _readings() -> "Store[Trace | Start | Places | Packed | Overview | Replay | Ablation | np.ndarray]":
+def _readings() -> "Store[Trace | Start | Places | Packed | Overview | Replay | Ablation | Clear | np.ndarray]":
     # The allocator needs some of the bound for itself: memory between arrays of many sizes cannot all be used again.
     capacity = CACHE_BYTES * 7 // 8
     return Store(capacity, lambda reading: max(reading.nbytes, capacity // READINGS))
@@ -135,13 +136,20 @@ def places(side: Side, space: Space) -> Places:
 
 
 def packed(side: Side) -> Packed:
-    """All attention of the reading, for the browser; of a long text only the layer chosen. Raises ModelError."""
-    read, question = trace(side), (side, *_question(side))
+    """All attention of the reading, for the browser; of a long text only what is chosen. Raises ModelError."""
+    read, question, opening = trace(side), (side, *_question(side)), start(side)
     if packing.is_whole(read):
-        return once(Packed, (*question, "packed"), lambda: in_turn(packing.pack, side, read, 0))
-    layer = min(state.get_or(state.sided("layer", side), start(side).layer + 1), read.model.layers) - 1
+        return once(Packed, (*question, "packed"), lambda: in_turn(packing.pack, side, read, opening))
+    place = {
+        name: min(state.get_or(state.sided(name, side), first + 1), many) - 1
+        for name, first, many in (
+            ("layer", opening.layer, read.model.layers),
+            ("head", opening.head, read.model.heads),
+        )
+    }
+    wanted = packing.part(read, packing.Wish(**place, weights=state.get("weights"), over=state.get("over")))
     seen = once(Overview, (*question, "overview"), lambda: in_turn(packing.overview, read))
-    return once(Packed, (*question, layer), lambda: in_turn(packing.pack, side, read, layer, seen))
+    return once(Packed, (*question, wanted), lambda: in_turn(packing.pack, side, read, opening, wanted, seen))
 
 
 def what_if(side: Side, changes: Changes, edit: Edit = NO_EDIT) -> Trace:

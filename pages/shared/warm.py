@@ -4,15 +4,18 @@ import logging
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 
 import streamlit as st
 from streamlit import config, net_util
 from streamlit.web.server.server_util import get_url
 
+from encoder import survey
 from encoder.catalogue import DEFAULT_LEFT, DEFAULT_RIGHT, catalogue
 from pages.shared import explorer as explorer  # registers its component before the first visitor comes
 from pages.shared import lessons, traces
 
+QUIET = 10.0  # seconds after the models have loaded: the first visitors come before the example sentences
 MOMENT = 2.0  # seconds: who comes at once sees the page first, as importing torch leaves little of a small machine
 EVERY_ADDRESS = ("0.0.0.0", "::")
 
@@ -33,9 +36,7 @@ def announce(pages: Callable[[], object]) -> None:
 @asynccontextmanager
 async def up(app: st.App) -> AsyncIterator[None]:
     """Start the server, and a moment later load the two models that a first visit shows."""
-    loading = threading.Timer(MOMENT, _load)
-    loading.daemon = True
-    loading.start()
+    _later(MOMENT, _load)
     greet()
     yield
     lessons.workshop().close()
@@ -69,3 +70,17 @@ def _address(host: str) -> str:
 def _load() -> None:
     for name in (DEFAULT_LEFT, DEFAULT_RIGHT):
         traces.load(catalogue()[name], "cpu")
+    _later(QUIET, read_examples)
+
+
+def read_examples() -> None:
+    """Have both models read the example sentences, unhurried, so that nobody has to wait for it later."""
+    for name in (DEFAULT_LEFT, DEFAULT_RIGHT):
+        entry = catalogue()[name]
+        survey.start(entry, partial(traces.load, entry, "cpu"), hurry=False)
+
+
+def _later(seconds: float, task: Callable[[], None]) -> None:
+    timer = threading.Timer(seconds, task)
+    timer.daemon = True
+    timer.start()

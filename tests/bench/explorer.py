@@ -75,7 +75,7 @@ def rows() -> Iterator[Row]:
 def _bytes(model: "Model") -> Iterator[Row]:
     for tokens in (32, 64, 128):
         trace = model.trace(texts.of_tokens(tokens), None, tokens)
-        ours = len(packing.message([packing.pack("a", trace, 0)], {})) / 1e3
+        ours = len(packing.message([packing.pack("a", trace)], {})) / 1e3
         name = f"one model's attention, {tokens} tokens ÷ BertViz's head view"
         yield Row("explorer", name, ours, _bertviz(trace) / 1e3, unit="kB", target=0.025)
 
@@ -124,10 +124,10 @@ def _frames(browser: "Browser", url: str) -> Iterator[Row]:
     page.wait_for_timeout(1_500)
     acts: dict[str, Callable[[], Any]] = {
         "head": lambda: page.keyboard.press("ArrowRight"),
-        "layer": lambda: page.keyboard.press("ArrowDown"),
+        "layer": lambda: page.keyboard.press("ArrowUp"),
         "hover": lambda: page.locator("canvas.large").first.hover(position={"x": 150, "y": 150 + 7 * turn}),
         "mean or maximum": select("over", "max", "mean"),
-        "layer of means": lambda: page.keyboard.press("ArrowDown"),
+        "layer of means": lambda: page.keyboard.press("ArrowUp"),
         "norm-weighted": select("weights", "norm", "raw"),
         "whole words": lambda: page.locator("input[name=words]").click(),
         "hide special": lambda: page.locator("input[name=hide]").click(),
@@ -208,7 +208,7 @@ def _long(browser: "Browser", url: str) -> Iterator[Row]:
 
 def _another_layer(page: "Page") -> None:
     page.locator(".explorer").focus()
-    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowUp")
     page.locator(".stage:visible").wait_for(state="detached")  # its weights are on their way…
     page.locator(".stage:visible").wait_for()
 
