@@ -22,7 +22,7 @@ VIEWS = {
 
 BASES = {"text": "This text", "corpus": "Example sentences"}
 ROWS = "A row is a token that reads (query), a column a token that is read (key). Rows sum to 1, columns need not."
-COARSE = " In the small maps a cell is the largest weight of several tokens."
+COARSE = " In small maps a cell is the largest weight of several tokens."
 LAYERS = "One row per layer, layer 1 at the bottom; one column per head."
 TOO_LONG = (
     "Heat maps hold {most} tokens, and this text has {tokens}. “All heads” shows longer ones; "
@@ -75,7 +75,10 @@ def three_readings(column: Column) -> None:
         st.info(TOO_LONG.format(most=figures.MOST_TOKENS, tokens=len(read.tokens)), icon=":material/straighten:")
         return
     layer, head = column.layer_and_head()
-    st.caption(f"{ROWS} That holds for raw weights and rollout; norm-weighted is a length, on a scale of its own.")
+    st.caption(
+        f"{ROWS} That holds for raw weights and rollout; norm-weighted is a length, on a scale of its own."
+        + COARSE * (len(read.tokens) > figures.MOST_IN_THREE)
+    )
     column.show(
         figures.three_readings(read, layer, head, column.colour),
         f"head {head + 1} of layer {layer + 1}: raw weights, norm-weighted, and rollout up to this layer",

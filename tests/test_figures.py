@@ -520,6 +520,15 @@ def test_axes_of_attention_and_of_neurons_say_what_they_are_of(name):
         assert any(titles), axis
 
 
+def test_each_of_three_readings_says_what_its_full_colour_is():
+    figure = attention.three_readings(TRACE, 1, 2, LEFT)
+    raw, weighted, rolled = (title.text for title in figure.layout.annotations)
+    assert (raw, rolled) == ("Raw weights,<br>full colour: 1", "Rollout to 2,<br>full colour: 1")
+    brought = measures.norm_weighted(LAYER.attention[2], LAYER.value_size[2])
+    assert float(weighted.partition("full colour: ")[2]) == pytest.approx(brought.max(), rel=1e-3)
+    assert [each.zmax for each in figure.data] == pytest.approx([1, brought.max(), 1])
+
+
 @pytest.mark.parametrize("tokens", [attention.MOST_CELLS, 100, 127])
 def test_small_maps_of_many_tokens_send_no_more_cells_than_are_drawn(tokens):
     whole, names = random_attention(12, tokens=tokens), [f"t{number}" for number in range(tokens)]

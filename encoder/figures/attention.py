@@ -3,12 +3,10 @@
 from collections.abc import Sequence
 from itertools import pairwise
 from math import ceil
-from typing import NamedTuple
 
 import numpy as np
 
 from encoder.figures.style import (
-    SIGNED_SCALE,
     Drawn,
     Figure,
     above,
@@ -29,8 +27,7 @@ from encoder.trace import Array, Trace
 FROM, TO = "from: the token that reads (query)", "to: the token that is read (key)"
 MOST_TOKENS = 160  # of a map of tokens by tokens: with more, its cells are smaller than a pixel of a phone
 MOST_CELLS = 36  # rows and columns of a small map: more than are drawn need not be sent
-ROOM = 0.14  # of a picture's width, for the names of the rows of a map in its middle
-MOST_IN_PANELS = 96  # the same of three maps side by side
+MOST_IN_THREE = 96  # the same of three maps side by side
 SMALL = {"size": 11}
 MOST_NUMBERS = 10  # tokens up to which every cell of the large map has room for its number, on a phone too
 
@@ -90,63 +87,39 @@ def small_maps(
     return picture(maps, height=66 + 100 * rows, margin={"t": 18}, **layout)
 
 
-class Panel(NamedTuple):
-    """One of several maps side by side."""
-
-    title: str
-    values: Array  # [query, key]
-    tokens: Sequence[str]
-    signed: bool = False  # violet below zero, green above, instead of shares on 0–1
-    top: float = 1.0  # the number of the full colour
-
-
-def panels(maps: Sequence[Panel], colour: str) -> Figure:
-    """Maps of tokens by tokens side by side, each with its own tokens and scale; NaN stays empty."""
+def three_readings(read: Trace, layer: int, head: int, colour: str) -> Figure:
+    """One head's weights, the lengths of what they bring, and rollout from the text up to its layer, side by side."""
+    weights = read.layers[layer].attention[head]
+    brought = norm_weighted(weights, read.layers[layer].value_size[head])
+    followed = rollout(np.stack([each.attention for each in read.layers[: layer + 1]]))[layer]
+    top = float(brought.max()) or 1.0
+    maps = (("Raw weights", weights, 1.0), ("Norm-weighted", brought, top), (f"Rollout to {layer + 1}", followed, 1.0))
     layout: Drawn = {"annotations": []}
     drawn: list[Drawn] = []
-    longest = max(len(panel.tokens) for panel in maps)
-    own = [panel.tokens != maps[0].tokens for panel in maps]  # need room for the names of their rows
-    width = (1 - ROOM * sum(own)) / len(maps)
-    for number, panel in enumerate(maps):
+    for number, (title, values, full) in enumerate(maps):
         axis = str(number + 1) if number else ""
-        left = number * width + ROOM * sum(own[: number + 1])
-        domain = (left, left + 0.92 * width)
-        values, names = _fitting(panel.values, panel.tokens, MOST_IN_PANELS)
-        names = labels(names)
+        domain = (number / len(maps), (number + 0.92) / len(maps))
+        values, tokens = _fitting(values, read.tokens.text, MOST_IN_THREE)
+        names = labels(tokens)
         layout[f"xaxis{axis}"] = across(
             domain=domain, anchor=f"y{axis}", ticks="", tickangle=-90, title={"text": "key", "font": SMALL}
         )
         layout[f"yaxis{axis}"] = down(
-            anchor=f"x{axis}", ticks="", showticklabels=own[number] or not number,
+            anchor=f"x{axis}", ticks="", showticklabels=not number,
             title={"text": "" if number else "query", "font": SMALL},
         )  # fmt: skip
-        layout["annotations"].append(above(panel.title, sum(domain) / 2))
-        scale = SIGNED_SCALE if panel.signed else probability_scale(colour)
+        layout["annotations"].append(above(f"{title},<br>full colour: {full:.4g}", sum(domain) / 2))
         drawn.append(heat(
-            values, names, names, scale, (-panel.top if panel.signed else 0, panel.top), showscale=False,
-            xaxis=f"x{axis}", yaxis=f"y{axis}", name=panel.title.replace("<br>", " "),
+            values, names, names, probability_scale(colour), (0, full), showscale=False,
+            xaxis=f"x{axis}", yaxis=f"y{axis}", name=title,
             hovertemplate="%{fullData.name}<br>from %{y}<br>to %{x}<br>%{z:.3f}<extra></extra>",
         ))  # fmt: skip
-    return picture(drawn, height=min(640, max(260, 140 + 14 * longest)), margin={"t": 40}, **layout)
-
-
-def three_readings(read: Trace, layer: int, head: int, colour: str) -> Figure:
-    """One head's weights, the lengths of what they bring, and rollout from the text up to its layer."""
-    tokens, weights = read.tokens.text, read.layers[layer].attention[head]
-    brought = norm_weighted(weights, read.layers[layer].value_size[head])
-    followed = rollout(np.stack([each.attention for each in read.layers[: layer + 1]]))[layer]
-    top = float(brought.max()) or 1.0
-    maps = (
-        Panel("Raw weights,<br>full colour: 1", weights, tokens),
-        Panel(f"Norm-weighted,<br>full colour: {top:.2f}", brought, tokens, top=top),
-        Panel(f"Rollout to {layer + 1},<br>full colour: 1", followed, tokens),
-    )
-    return panels(maps, colour)
+    return picture(drawn, height=min(640, max(260, 140 + 14 * len(read.tokens))), margin={"t": 40}, **layout)
 
 
 def _fitting(values: Array, tokens: Sequence[str], most: int) -> tuple[Array, Sequence[str]]:
     """Weights [..., query, key] with at most so many rows and columns, and their names: of a block its first token."""
-    if values.shape[-1] <= most or not (values >= 0).all():  # differences have no largest
+    if values.shape[-1] <= most:
         return values, tokens
     starts = np.arange(most + 1) * len(tokens) // most
     names = [tokens[start] + "…" * (end - start > 1) for start, end in pairwise(starts.tolist())]

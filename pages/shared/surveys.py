@@ -6,13 +6,14 @@ from html import escape
 import numpy as np
 import streamlit as st
 
-from encoder import edits, survey
+from encoder import edits, numerals, survey
 from encoder.catalogue import Entry
 from encoder.clearest import Clear, clearest, marked
 from encoder.edits import Span
 from encoder.labels import visible
 from encoder.maps import hidden_states
 from encoder.measures import cka_table, correlations, mean_cosine
+
 from encoder.sentences import corpus
 from encoder.survey import Survey
 from encoder.trace import Array
@@ -113,7 +114,7 @@ def about(found: Survey, layer: int, neuron: int) -> str:
     return (
         f"The {survey.TOP} places in {found.sentences} example sentences where neuron {neuron + 1} of layer "
         f"{layer + 1} is most active: the marked tokens. The number before each is the neuron’s activation there; its "
-        f"mean over all words is {clear(found).mean[layer, neuron]:.2f}.{alike}"
+        f"mean over all words is {numerals.number(clear(found).mean[layer, neuron], 2)}.{alike}"
     )
 
 
