@@ -13,7 +13,6 @@ from encoder.edits import Span
 from encoder.labels import visible
 from encoder.maps import hidden_states
 from encoder.measures import cka_table, correlations, mean_cosine
-
 from encoder.sentences import corpus
 from encoder.survey import Survey
 from encoder.trace import Array
