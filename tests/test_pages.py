@@ -8,13 +8,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from encoder import heads
+from encoder import heads, survey
+from encoder.catalogue import catalogue
+from encoder.clearest import clearest
 from encoder.figures import embeddings
 from encoder.figures.style import LEFT, RIGHT
 from encoder.labels import visible
 from encoder.maps import hidden_states, places
 from encoder.measures import cosine, most_active, sparsity, strongest
 from encoder.quantities import QUANTITIES, silent
+from encoder.sentences import corpus
 from encoder.views import whole_words, without_special
 from pages.shared import tables
 from pages.shared.sidebar import examples
@@ -383,6 +386,45 @@ def test_the_neuron_map_shows_the_most_active_neurons_of_both_models(both, view)
         assert shows(drawn(figure), values[:, chosen].T)
         assert figure["data"][0]["y"] == [f"{neuron + 1}" for neuron in chosen]
         assert names(figure["data"][0]["x"]) == list(trace.tokens.text)
+
+
+def test_feed_forward_opens_on_the_clearest_examples_and_offers_them_first(both):
+    app = open_page("feed_forward", text=TEXT)
+    for side, end in (("a", ""), ("b", "_b")):
+        found = survey.running(catalogue()["scratch" if side == "a" else "minilm"]).survey
+        clear = clearest(found, corpus())
+        assert app.slider(key=f"pick.layer{end}").value == clear.layer + 1
+        neuron, first = app.selectbox(key=f"pick.neuron{end}"), int(clear.order[clear.layer, 0])
+        assert neuron.value == first + 1
+        assert [int(re.match(r"neuron (\d+)", each)[1]) - 1 for each in neuron.options] == clear.order[
+            clear.layer, :20
+        ].tolist()
+        told = said(half(app, side))
+        assert f"neuron {first + 1} of layer {clear.layer + 1} is most active" in told
+        assert "The number before each is the neuron’s activation there" in told
+        assert len(re.findall("<mark>", html(half(app, side)))) > 0
+
+
+def test_a_neuron_that_is_chosen_stays_in_its_layer_in_every_view():
+    app = open_page("feed_forward", text=TEXT)
+    layer, neuron = app.slider(key="pick.layer").value, app.selectbox(key="pick.neuron")
+    other = int(re.match(r"neuron (\d+)", neuron.options[3])[1])
+    neuron.set_value(other).run()
+    app.button_group(key="pick.neuron_view").set_value("after").run()
+    assert (app.slider(key="pick.layer").value, app.selectbox(key="pick.neuron").value) == (layer, other)
+
+
+def test_while_the_sentences_are_read_the_page_shows_progress_and_the_neurons_of_this_text(monkeypatch, both):
+    waiting = survey.Surveying()
+    waiting.total = 540
+    monkeypatch.setattr(survey, "start", lambda *given, **wishes: waiting)
+    monkeypatch.setattr(survey, "running", lambda entry: waiting)
+    app = open_page("feed_forward", text=TEXT)
+    assert fine(app)
+    for side in both:
+        alts = [chart.proto.alt for chart in half(app, side).get("plotly_chart")]
+        assert "most active neurons" in alts[0]
+        assert "Until then, the neurons in this text" in said(half(app, side))
 
 
 @pytest.mark.parametrize("view", ["after", "before"])

@@ -24,6 +24,7 @@ from tests.app import (
 )
 
 ELSEWHERE = {"embedding_view": "elsewhere"}
+AFTER = {"neuron_view": "after"}
 
 # For every choice: the page and view where its widget is, the kind of widget, another value, and how the address
 # writes it.
@@ -40,8 +41,8 @@ CHANGES = {
     "layer": ("attention", MAPS, "slider", 3, "3"),
     "head": ("attention", MAPS, "slider", 2, "2"),
     "level": ("embeddings", {"embedding_view": "similarity"}, "slider", 2, "2"),
-    "token": ("feed_forward", {}, "selectbox", 4, "4"),
-    "neuron": ("feed_forward", {"neuron": "7", "a": "scratch-untrained"}, "selectbox", 185, "185"),
+    "token": ("feed_forward", AFTER, "selectbox", 4, "4"),
+    "neuron": ("feed_forward", {**AFTER, "neuron": "7", "a": "scratch-untrained"}, "selectbox", 185, "185"),
     "embedding_view": ("embeddings", {}, "button_group", "path", "path"),
     "space": ("embeddings", {"embedding_view": "map"}, "button_group", "3d", "3d"),
     "attention_view": ("attention", {}, "button_group", "neuron", "neuron"),
@@ -103,7 +104,7 @@ APART = {"together": "0", **FIRST, "layer_b": "1", "head_b": "1"}
 for _name in SIDED:
     _page, _address, *_rest = CHANGES[_name]
     CHANGES[f"{_name}_b"] = (_page, {**_address, **APART}, *_rest)
-CHANGES["neuron_b"] = ("feed_forward", {"neuron_b": "7", **APART}, "selectbox", 857, "857")
+CHANGES["neuron_b"] = ("feed_forward", {**AFTER, "neuron_b": "7", **APART}, "selectbox", 857, "857")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -368,7 +369,7 @@ def test_a_choice_of_the_browser_is_in_the_address_and_on_the_other_pages():
     assert app.toggle(key="pick.words").value is True
     go(app, "feed_forward")
     assert app.slider(key="pick.layer_b").value == 3
-    assert app.selectbox(key="pick.token").value == 4
+    assert app.button_group(key="pick.neuron_view").set_value("after").run().selectbox(key="pick.token").value == 4
 
 
 def test_the_browser_is_not_told_its_own_choice_again():

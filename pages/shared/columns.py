@@ -129,6 +129,8 @@ class Column:
         among = most_active(self.trace.layers[layer].neurons, OFFERED).tolist() if among is None else among
         offered = [neuron + 1 for neuron in among]
         wish = state.get(name)
+        if wish:  # a neuron is one of a layer: of another one it would be another
+            state.keep(state.sided("layer", self.side), layer + 1)
         if wish > self.trace.model.ffn_width:
             st.caption(f"{prose.plain(self.trace.model.name)} has {self.trace.model.ffn_width:,} neurons a layer.")
         elif wish and wish not in offered:

@@ -58,8 +58,9 @@ def _told(opening: Mapping[str, int]) -> dict[str, Any]:
     While the browser's own are the newest they stay what they were: an equal message is not sent again. `report` is the
     last of the browser's reports that they know of.
     """
-    state.settle(("layer", "head"), opening)
-    state.settle(("layer_b", "head_b"), opening)
+    sides = ("layer", "head"), ("layer_b", "head_b")
+    for names in [sides[0] + sides[1]] if state.get("together") else sides:  # other pages may open elsewhere
+        state.settle(names, opening)
     now = {name: state.get_or(name, opening[name]) if name in opening else state.get(name) for name in CHOICES}
     if KEY not in st.session_state or now != st.session_state.get(TAKEN):
         turn = st.session_state.get(TOLD, {"turn": 0})["turn"] + 1  # back to what was told before is news too

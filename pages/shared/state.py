@@ -38,8 +38,7 @@ def settle(names: Iterable[str], shown: Mapping[str, int]) -> None:
     """Once one of several is chosen the others stay where they are shown, whatever text comes: a layer and its head."""
     if any(get(name) != OPEN for name in names):
         for name in names:
-            if get(name) == OPEN:
-                _kept("choices")[name] = shown[name]
+            keep(name, shown[name])
 
 
 def is_example() -> bool:
@@ -50,6 +49,12 @@ def is_example() -> bool:
 def keep_example(**off: str) -> None:
     """The heads that our example has off: once a learner changes one column's, the other column's stay."""
     _kept("ours").update(off)
+
+
+def keep(name: str, shown: int) -> None:
+    """What is shown is the choice from now on, unless there is one."""
+    if get(name) == OPEN:
+        _kept("choices")[name] = shown
 
 
 def _kept(name: str) -> dict[str, Any]:
