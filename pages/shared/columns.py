@@ -229,7 +229,7 @@ def segments(name: str, label: str, options: Mapping[str, str]) -> None:
     )  # fmt: skip
 
 
-def _places(stacked: bool) -> list[tuple[Side, DeltaGenerator]]:
+def _places(stacked: bool = False) -> list[tuple[Side, DeltaGenerator]]:
     show = state.get("show")
     if show != "both":
         return [(show, st.container())]
