@@ -33,6 +33,7 @@ LONG = "When the old dog by the gate saw two cats, it got up, barked once at the
 
 BEAT = 0.7  # seconds a layer while it plays, as in assets/explorer
 INK = {"a": (0, 114, 178), "b": (213, 94, 0)}
+IN_DARK = {**INK, "a": (37, 131, 196)}
 APART = {"together": 0, "layer": 2, "head": 3, "layer_b": 5, "head_b": 11}  # on the left and on the right
 PLACES = {"a": (1, 2), "b": (4, 10)}  # the same, from 0
 
@@ -109,7 +110,7 @@ def test_every_cell_of_the_large_map_has_the_colour_of_its_weight(visitor, scrat
         cells = [(row, column) for row in range(len(attention)) for column in range(len(attention))]
         seen = pixels(explorer(page, side).locator("canvas.large"), [grid.inside(*cell) for cell in cells])
         white = paper(page)
-        assert seen == [colour(attention[cell], INK[side], white) for cell in cells]
+        assert seen == [colour(attention[cell], (IN_DARK if dark else INK)[side], white) for cell in cells]
 
 
 @pytest.mark.parametrize("text", [SHORT, TEXT, LONG], ids=["short", "middle", "long"])
