@@ -78,9 +78,8 @@ class Side {
     if (!start) return [];
     const twice = (label) => tokens.indexOf(label) < tokens.lastIndexOf(label);
     const [query, key] = [start.query, start.key].map((token) => `“${tokens[token]}”${twice(tokens[token]) ? ` (${token + 1})` : ""}`);
-    const weight = start.weight.toFixed(2);
-    const reads = start.most ? `${query} reads mostly ${key} (${weight})` : `${query} gives ${key} ${weight} of its attention`;
-    const textContent = `Layer ${start.layer + 1}, head ${start.head + 1}: ${reads}`;
+    const how = start.weight >= 0.5 ? "reads mostly" : start.most ? "reads more than any other token" : "reads";
+    const textContent = `Layer ${start.layer + 1}, head ${start.head + 1}: ${query} ${how} ${key} (${start.weight.toFixed(2)})`;
     return [element("button", { type: "button", textContent, title: "Show this head", onclick: () => this.go(start) })];
   }
 
