@@ -134,11 +134,9 @@ with bar:
         navigate(found, here, [column.side for column, _ in walks])
     changing.flips(both)  # also where what was flipped leaves nothing to show: it can be flipped back
 if walks:
-    places = found[here].places
-    shown = {
-        column.side: steps[place] for (column, steps), place in zip(walks, places, strict=True) if place is not None
-    }
-    for (column, steps), place in zip(walks, places, strict=True):
+    at = list(zip(walks, found[here].places, strict=True))
+    shown = {column.side: steps[place] for (column, steps), place in at if place is not None}
+    for (column, steps), place in at:
         with column:
             if place is None:
                 gap(column, steps, found[here].name)

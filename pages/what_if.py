@@ -24,7 +24,6 @@ class Changed(NamedTuple):
     """One column before and after what the learner changed."""
 
     column: Column
-    changes: Changes
     after: Trace
     matching: Pairs
     turned: Array  # [layer, token]
@@ -41,7 +40,7 @@ class Maps(NamedTuple):
 
 
 def change(column: Column, changes: Changes, edit: Edit) -> Changed | None:
-    """What the learner changes in one column; None, and what to do in a sentence, where nothing is changed."""
+    """What a change does in one column; None, and what to do in a sentence, where nothing is changed."""
     after = traces.what_if(column.side, changes, edit)
     if not (changes or edit):
         close = prose.closeness(apart(column.read, after))
@@ -55,13 +54,13 @@ def change(column: Column, changes: Changes, edit: Edit) -> Changed | None:
         )
         return None
     matching = pairs(column.read.tokens, after.tokens, edited(traces.text(), edit).moved)
-    return Changed(column, changes, after, matching, turns(column.read, after, matching))
+    return Changed(column, after, matching, turns(column.read, after, matching))
 
 
 def hidden_states(found: list[Changed]) -> None:
     """How far every token turns in every layer, in all columns on one scale."""
     top = figures.reach(each.turned for each in found)
-    for column, _, after, _, turned in found:
+    for column, after, _, turned in found:
         with column:
             drawn = figures.turned(turned, column.read.tokens.text, column.colour, top)
             column.show(drawn, "how far each token turns")
@@ -79,7 +78,7 @@ def in_all(column: Column, after: Trace, turned: Array) -> None:
 
 def guessed(found: list[Changed]) -> None:
     """What each [MASK] is taken for before and after."""
-    for column, _, after, matching, turned in found:
+    for column, after, matching, turned in found:
         with column:
             guesses(column)
             guesses(column, after, matching)
@@ -100,7 +99,7 @@ def attention_maps(found: list[Changed]) -> None:
             if maps := maps_of(each):
                 drawn.append((each, maps))
     top = figures.reach(abs(maps.difference) for _, maps in drawn)
-    for (column, _, after, _, turned), (layer, head, before, now, moved) in drawn:
+    for (column, after, _, turned), (layer, head, before, now, moved) in drawn:
         with column:
             tokens = column.read.tokens.text, after.tokens.text
             picture = figures.before_and_after((before, now), tokens, moved, column.colour, top)
@@ -114,7 +113,7 @@ def attention_maps(found: list[Changed]) -> None:
 
 def maps_of(changed: Changed) -> Maps | None:
     """The head that a column's sliders choose; None, said in a sentence, where there are too many tokens."""
-    column, _, after, matching, _ = changed
+    column, after, matching, _ = changed
     most = max(len(column.read.tokens), len(after.tokens))
     if most > attention.MOST_TOKENS:
         st.info(f"These maps hold {attention.MOST_TOKENS} tokens; here are {most}.", icon=":material/straighten:")
@@ -175,15 +174,15 @@ if view == "change":
     edit = changing.edit()
     bar = st.container(key="changes", horizontal=True, vertical_alignment="center")
     as_read()
-    asked: list[tuple[Column, Changes]] = []
+    made: list[tuple[Column, Changes]] = []  # also where the model cannot read on with them: they can be undone
     found: list[Changed] = []
     for column in columns():
         with column:
-            asked.append((column, changing.inside(column)))
-            if changed := change(*asked[-1], edit):
+            made.append((column, changing.inside(column)))
+            if changed := change(*made[-1], edit):
                 found.append(changed)
     with bar:
-        undoing.show(edit, asked)  # also what leaves nothing to show
+        undoing.show(edit, made)
     SHOWN[state.get("outcome")](found)
 else:
     as_read()

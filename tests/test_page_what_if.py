@@ -3,13 +3,15 @@
 import numpy as np
 import pytest
 
+from encoder import edits
 from encoder.changes import Changes, turns
-from encoder.edits import Edit, edited, pairs, real, words
+from encoder.edits import Edit, edited, pairs, words
+from encoder.errors import ModelError
 from encoder.model import PRESETS, EncoderConfig
 from encoder.models import load
 from encoder.starts import noun, start
 from encoder.what_if import differences
-from pages.shared import changing, choices
+from pages.shared import changing, choices, traces
 from tests.app import ask, charts, fine, half, heat_maps, html, numbers, open_page, said
 from tests.tiny import tiny_config
 
@@ -153,6 +155,25 @@ def test_what_a_model_is_without_already_is_no_change():
     assert changed_now(app) == {}
 
 
+def test_what_leaves_nothing_to_read_is_said_and_can_be_undone(monkeypatch):
+    def none(side, changes, edit=None):
+        if changes.choices:
+            raise ModelError("The scores in layer 2 are so large that rounding decides.")
+        return real(side, changes, edit or Edit())
+
+    real = traces.what_if
+    monkeypatch.setattr(traces, "what_if", none)
+    for page, address in (("what_if", {"without": "residuals-norms"}), ("step_by_step", {"flip_norm": "none"})):
+        app = open_page(page, text=TEXT, **address)
+        assert fine(app)
+        assert "rounding decides" in said(half(app, "a"))
+    assert "Flip a choice (1 flipped)" in str([each.proto for each in app.main])
+    app = open_page("what_if", text=TEXT, without="residuals-norms")
+    undo(undo(app, "without residuals"), "without norms in the layers")
+    assert fine(app)
+    assert "rounding decides" not in said(app.main)
+
+
 def test_a_word_that_would_be_code_is_said_as_text():
     app = open_page("what_if", text="**bold** <b>x</b> $y$", changed="0-1", put_in=":red[x]")
     assert fine(app)
@@ -214,7 +235,7 @@ def test_a_choice_is_a_difference_only_where_it_makes_another_encoder(config):
     ],
 )
 def test_an_edit_that_leaves_the_text_as_it_is_is_none(text, edit, wanted):
-    assert real(text, edit) == wanted
+    assert edits.real(text, edit) == wanted
     assert bool(wanted) == (edited(text, edit).text != text)
 
 

@@ -44,22 +44,13 @@ def turn(page, address, tokens):
     return app
 
 
-def each(views, pending):
-    """Views as a test's parameters; of those that are pending it is known that they send too much."""
-    late = pytest.mark.xfail(reason="the explorer and the maps of attention still send all cells", strict=True)
-    return [
-        pytest.param(*view, id=view_name(*view), marks=late if pending & set(view[1].values()) else ())
-        for view in views
-    ]
-
-
-@pytest.mark.parametrize(("page", "address"), each(VIEWS, {"all", "maps", "three", "attention"}))
+@pytest.mark.parametrize(("page", "address"), VIEWS, ids=[view_name(*view) for view in VIEWS])
 def test_no_view_sends_more_than_half_a_megabyte_at_128_tokens(page, address, base_size, monkeypatch):
     monkeypatch.setenv("ENCODER_LENS_MODELS", str(base_size))
     assert sent(turn(page, address, 128)) <= MOST[128]
 
 
-@pytest.mark.parametrize(("page", "address"), each(LONG, {"all"}))
+@pytest.mark.parametrize(("page", "address"), LONG, ids=[view_name(*view) for view in LONG])
 def test_no_view_sends_more_than_one_and_a_half_megabytes_at_512_tokens(page, address, base_size, monkeypatch):
     monkeypatch.setenv("ENCODER_LENS_MODELS", str(base_size))
     assert sent(turn(page, address, 512)) <= MOST[512]

@@ -41,7 +41,8 @@ def strips(vectors: Sequence[Strip]) -> Iterator[Figure]:
             hovertemplate="%{y}, number %{x}<br>%{z:.5~r}<extra></extra>",
         )  # fmt: skip
         axis = {"nticks": 6, "title": {"text": "which number of the vector"}}
-        yield picture([drawn], height=64 + ROW * len(some), yaxis=down(), xaxis=axis)
+        room = {"t": 28}  # for the button of a phone, which is always there: it must not lie on the scale
+        yield picture([drawn], height=80 + ROW * len(some), margin=room, yaxis=down(), xaxis=axis)
 
 
 def reaches(vectors: Sequence[Strip]) -> list[float]:
