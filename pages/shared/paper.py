@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from encoder.labels import visible
+from encoder.numerals import number
 from pages.shared import prose, state, traces
 from pages.shared.state import Side
 
@@ -31,7 +32,7 @@ def table(numbers: pd.DataFrame) -> None:
 
 def _cell(value: object) -> str:
     if isinstance(value, float):
-        return f"<td>{value:.3f}</td>"
+        return f"<td>{number(value, 4)}</td>"
     return f'<td class="{"words" if isinstance(value, str) else "count"}">{escape(visible(str(value)))}</td>'
 
 

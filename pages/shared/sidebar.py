@@ -39,9 +39,8 @@ def question() -> None:
         )
         state.mirror(st.number_input, "limit", "Longest text, in tokens", min_value=8, max_value=4096, step=8)
     with st.container(key="phone-text"):
-        state.mirror(
-            st.text_area, "text", "Text", place="-phone", height="content"
-        )  # one line would join those of the text
+        # A box of one line would join the lines of the text.
+        state.mirror(st.text_area, "text", "Text", place="-phone", height="content")
     paper.heading()
 
 
