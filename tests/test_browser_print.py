@@ -159,3 +159,9 @@ def test_bertviz_prints_dark_on_white_and_whole(visitor, kind):
 def _overlap(one, other):
     """How far two boxes of left, top, right, bottom reach into each other, across and down."""
     return min(one[2], other[2]) - max(one[0], other[0]), min(one[3], other[3]) - max(one[1], other[1])
+
+
+def test_side_by_side_is_one_sheet(visitor):
+    page = opened(visitor, "Side by side")
+    _, pages = printed(page)
+    assert pages == 1

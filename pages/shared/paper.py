@@ -5,7 +5,6 @@ from html import escape
 import pandas as pd
 import streamlit as st
 
-from encoder.labels import visible
 from encoder.numerals import number
 from pages.shared import prose, state, traces
 from pages.shared.state import Side
@@ -31,9 +30,10 @@ def table(numbers: pd.DataFrame) -> None:
 
 
 def _cell(value: object) -> str:
+    """A number as people write it, or words, in which what cannot be seen has its sign already."""
     if isinstance(value, float):
         return f"<td>{number(value, 4)}</td>"
-    return f'<td class="{"words" if isinstance(value, str) else "count"}">{escape(visible(str(value)))}</td>'
+    return f'<td class="{"words" if isinstance(value, str) else "count"}">{escape(str(value))}</td>'
 
 
 def _print(html: str, kind: str) -> None:
