@@ -206,7 +206,6 @@ VIEWS = (
         "Before the activation function",
     ),
     View("/inside-a-layer", {}, (Picture("share of every token", BARS, _tokens),)),
-    View("/inside-a-layer", {"step": "score"}, (Picture("vectors as coloured cells", HEAT),)),
     View("/what-if", {}, (Picture("how far each token turns", HEAT),), "Change something"),
     View("/what-if", {"what_if_view": "each"}, (Picture("change without each head", HEAT),), "Every head alone"),
     View("/all-layers", {}, (Picture("through the layers", HEAT),)),
