@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import load, save
 
 from encoder import checkpoints, pace
+from encoder.errors import KnownError
 from encoder.lesson import LessonConfig, best_head, by_head
 from encoder.workshop import Run
 from pages.shared import choosing, lessons, prose, training
@@ -137,7 +138,7 @@ def test_while_a_training_is_under_way_no_other_can_be_started_or_resumed_and_th
 
 def test_a_training_that_may_not_go_on_is_said(monkeypatch):
     def resume(run):
-        raise ValueError("Not now.")
+        raise KnownError("Not now.")
 
     app = open_page("train", **SMALL)
     paused(app)
