@@ -27,7 +27,7 @@ VIEWS = {
 CAPTIONS = {
     "sum": "One row per token. Each cell is a number of its vector: violet below zero, green above, up to the ± over "
     "the strip. Beside the strip: the vector’s length. Vectors add up number by number, lengths do not. The embedding "
-    "is the norm of the sum, where the model has a norm.",
+    "is the sum after its layer norm, where the model has one.",
     "similarity": "The cosine of every two tokens, on one scale for both models: 1 for the same direction, 0 for a "
     "right angle, −1 for opposite directions.",
     "map": "Each point is a token; each model has axes of its own. Names that would cover others are left out: point "
