@@ -165,9 +165,10 @@ def cells(trace: dict[str, Any]) -> np.ndarray:
 
 
 def sent(app: AppTest) -> int:
-    """The bytes of all elements that a turn sends to the browser."""
+    """The bytes of all elements that a turn sends to the browser, without the page's style: that comes once a visit."""
     nodes = [node for part in (app.main, app.sidebar) for node in part if node.type not in ("main", "sidebar")]
-    return sum(node.proto.ByteSize() for node in nodes if node.proto is not None)
+    drawn = [node for node in nodes if node.type != "html" or not node.value.startswith("<style>")]
+    return sum(node.proto.ByteSize() for node in drawn if node.proto is not None)
 
 
 def numbers(packed: Any) -> np.ndarray:

@@ -46,6 +46,6 @@ def test_what_is_left_is_as_clear_in_the_dark_as_what_is_right_and_prints():
 def test_pictures_have_the_blue_of_the_theme(theme, colour):
     with patch("streamlit.runtime.context.ContextProxy.theme") as shown:
         shown.type = theme
-        app = open_page("feed_forward")
+        app = open_page("feed_forward", neuron_view="after")
     [bars] = charts(app, "a")["chart-a-2"]["data"]
     assert bars["marker"]["color"] == colour

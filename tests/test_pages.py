@@ -12,7 +12,7 @@ from encoder import heads, survey
 from encoder.catalogue import catalogue
 from encoder.clearest import clearest
 from encoder.figures import embeddings
-from encoder.figures.style import LEFT, RIGHT
+from encoder.figures.style import LEFT, LEFT_IN_DARK, RIGHT
 from encoder.labels import visible
 from encoder.maps import hidden_states, places
 from encoder.measures import cosine, most_active, sparsity, strongest
@@ -358,7 +358,7 @@ def test_bertviz_draws_both_models_in_the_colours_of_the_page(view, theme):
     left, right = frames(app)
     assert "From scratch" in left.alt
     assert "MiniLM" in right.alt
-    for frame, colour in ((left, LEFT), (right, RIGHT)):
+    for frame, colour in ((left, LEFT_IN_DARK if theme == "dark" else LEFT), (right, RIGHT)):
         params = in_bertviz(frame)
         assert f'"display_mode":"{theme}"' in params
         assert colour in params

@@ -38,6 +38,12 @@ class Counting:
         return self.model.trace(text)
 
 
+@pytest.fixture(autouse=True)
+def _no_other_surveys():
+    """Those that other tests of this process began are none of these."""
+    survey._surveys.clear()
+
+
 @pytest.fixture
 def few(monkeypatch, tmp_path):
     """A corpus of four sentences in portions of three."""

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from encoder.figures.cells import pooled_names, pooled_square
 from encoder.figures.style import (
     SIGNED_SCALE,
     Drawn,
@@ -24,6 +25,7 @@ from encoder.figures.style import (
 from encoder.trace import Array
 
 SMALLEST = 0.01  # that a full colour stands for: less would be rounding made visible
+MOST_CELLS = 96  # rows and columns of one of three maps: more than are drawn need not be sent
 LONGEST, SMALL = 9, {"size": 10}  # characters of a token beside a map of three, and how they are written
 
 
@@ -68,9 +70,10 @@ def before_and_after(
     """A head's attention before a change and after it, [query, key] each, and between them the difference.
 
     The difference is at the tokens of before, NaN where after has none. So the names of before stand at the left edge
-    and those of after at the right: none of them can run into a map. top: of the difference's scale, `reach`.
+    and those of after at the right: none of them can run into a map. top: of the difference's scale, `reach`. Of many
+    tokens a cell is the number of a block of them that is largest in size.
     """
-    names = [labels(some, LONGEST) for some in tokens]
+    names = [labels(pooled_names(some, MOST_CELLS), LONGEST) for some in tokens]
     maps = (
         ("Before", weights[0], names[0], probability_scale(colour), (0, 1)),
         ("Difference", difference, names[0], SIGNED_SCALE, (-top, top)),
@@ -91,7 +94,8 @@ def before_and_after(
         )  # fmt: skip
         layout["annotations"].append(above(title, sum(domain) / 2))
         drawn.append(heat(
-            values, own, own, scale, ends, showscale=False, xaxis=f"x{axis}", yaxis=f"y{axis}", name=title,
+            pooled_square(values, MOST_CELLS), own, own, scale, ends,
+            showscale=False, xaxis=f"x{axis}", yaxis=f"y{axis}", name=title,
             hovertemplate="%{fullData.name}<br>from %{y}<br>to %{x}<br>%{z:.3f}<extra></extra>",
         ))  # fmt: skip
     longest = max(map(len, tokens))
