@@ -8,6 +8,7 @@ from torch import Tensor
 
 from encoder.errors import ModelError
 from encoder.model import LayerStates
+from encoder.numerals import power_of_ten
 from encoder.trace import EMBEDDING_AXES, LAYER_AXES, Array, Trace
 
 # How far off a score may be, as a share of its row's largest: float32 keeps 24 bits, and sums lose up to four of them
@@ -56,9 +57,10 @@ def _check(trace: Trace) -> None:
         if not _are_finite(getattr(layer, part) for part in LAYER_AXES):
             raise not_finite(f"Layer {number} of {name}")
         if _is_noise(layer.scores):
+            largest = power_of_ten(float(abs(layer.scores).max()))
             raise ModelError(
-                f"The scores in layer {number} of {name} are so large ({abs(layer.scores).max():.0e}) that rounding "
-                "decides which is the largest: its attention would be noise, so nothing is drawn from it."
+                f"The scores in layer {number} of {name} are so large ({largest}) that rounding decides "
+                "which is the largest: its attention would be noise, so nothing is drawn from it."
             )
     if not _are_finite([trace.output]):
         raise not_finite(f"The norm on top of {name}")

@@ -88,7 +88,7 @@ def checked(column: Column, difference: float) -> str:
     if difference <= ROUNDING:
         close = prose.closeness(difference)
         return f":material/check: Computed anew, from these numbers and the weights: equals what {whose} did, {close}."
-    return f":material/warning: Computed anew, this differs from what {whose} computed, by {difference:.2g}."
+    return f":material/warning: Computed anew, this differs from what {whose} computed, by {number(difference, 2)}."
 
 
 def move(found: tuple[Row, ...], by: int) -> None:

@@ -8,6 +8,7 @@ from encoder.changes import Ablation, Changes, apart, difference, mean_turn, sen
 from encoder.edits import Edit, Pairs, edited, pairs
 from encoder.figures import attention
 from encoder.figures import what_if as figures
+from encoder.numerals import number
 from encoder.trace import Array, Trace
 from pages.shared import changing, prose, state, tables, traces, undoing
 from pages.shared.cards import guesses
@@ -71,7 +72,7 @@ def hidden_states(found: list[Changed]) -> None:
 def in_all(column: Column, after: Trace, turned: Array) -> None:
     """How far all went, in a sentence."""
     st.caption(
-        f"Cosine of the whole sentence before and after: {sentence_similarity(column.read, after):.3f}. "
+        f"Cosine of the whole sentence before and after: {number(sentence_similarity(column.read, after), 3)}. "
         f"Its tokens have turned by {mean_turn(turned):.3f} on average, after the last layer."
     )
 

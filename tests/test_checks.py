@@ -206,8 +206,8 @@ def test_attention_that_only_rounding_decides_is_not_shown(scratch):
     with pytest.raises(ModelError) as told:
         scratch.what_if(BOTH_OFF).trace(TEXT)
     assert re.fullmatch(
-        r"The scores in layer \d of From scratch are so large \(1e\+\d\d\) that rounding decides which is the largest: "
-        r"its attention would be noise, so nothing is drawn from it\.",
+        r"The scores in layer \d of From scratch are so large \(1 × 10[⁰¹²³⁴⁵⁶⁷⁸⁹]+\) that rounding decides "
+        r"which is the largest: its attention would be noise, so nothing is drawn from it\.",
         str(told.value),
     )
 
