@@ -60,9 +60,12 @@ def example_sentences(column: Column, other: Column | None) -> None:
         this_text(column, before=False)
         return
     clear = surveys.clear(found)
-    number = column.layer(clear.layer)
+    left, right = st.columns(2)
+    with left:
+        number = column.layer(clear.layer)
     offered = clear.order[number, :OFFERED].tolist()
-    neuron = column.neuron(number, offered, lambda neuron: surveys.word_of(found, number, neuron))
+    with right:
+        neuron = column.neuron(number, offered, lambda neuron: surveys.word_of(found, number, neuron))
     st.caption(surveys.about(found, number, neuron))
     st.html(surveys.sentences_of(found, number, neuron, column.side))
     if other and (theirs := surveys.ready(other.side)):

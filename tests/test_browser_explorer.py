@@ -34,6 +34,7 @@ LONG = "When the old dog by the gate saw two cats, it got up, barked once at the
 BEAT = 0.7  # seconds a layer while it plays, as in assets/explorer
 INK = {"a": (0, 114, 178), "b": (213, 94, 0)}
 IN_DARK = {**INK, "a": (37, 131, 196)}
+IN_DARK = {**INK, "a": (37, 131, 196)}
 APART = {"together": 0, "layer": 2, "head": 3, "layer_b": 5, "head_b": 11}  # on the left and on the right
 PLACES = {"a": (1, 2), "b": (4, 10)}  # the same, from 0
 

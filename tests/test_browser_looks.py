@@ -97,15 +97,18 @@ COLOURS = """(words) => words.map((word) => {
 
 
 def _expect_words_stand_out(page, view):
-    """Every word can be read; returns the colours of their grounds, the page's own first."""
+    """Every word can be read; returns the colours of their grounds, the page's own first.
+
+    But for those of tokens in the explorer, whose grounds are coloured by weights.
+    """
     words = page.locator(
-        "h1, .stMain [data-testid=stCaptionContainer] p, .model span, .token, .said span, .guess .what, .card span, "
+        "h1, .stMain [data-testid=stCaptionContainer] p, .model span, .tokens .token, .said span, .guess .what, .card span, "
         ".explorer .control > span:visible, .explorer .caption, .xtick text, .ytick text, .xtitle, .ytitle, "
         ".cbaxis text, .cbtitle text, .annotation-text, .bartext-outside"
     )
     for _ in range(20):
-        seen = words.evaluate_all(COLOURS)
-        pale = [word for ground, ink, word in seen if contrast(ground, ink) < READABLE]
+        seen, tokens = words.evaluate_all(COLOURS), page.locator(".explorer .token").evaluate_all(COLOURS)
+        pale = [word for ground, ink, word in [*seen, *tokens] if contrast(ground, ink) < READABLE]
         if not pale:
             return [ground for ground, _, _ in seen]
         page.wait_for_timeout(250)  # what is drawn anew fades in

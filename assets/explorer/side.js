@@ -216,6 +216,7 @@ class Side {
     const { pins } = this;
     for (const [unit, chip] of this.chipOf) {
       chip.classList.toggle("picked", picked.has(unit));
+      chip.classList.toggle("lit", weight.get(unit) > 0.01);
       chip.ariaPressed = String(unit.tokens.some((token) => pins.has(token)));
       chip.style.setProperty("--share", `${Math.round(INK * Math.sqrt(Math.min(1, weight.get(unit) ?? 0)))}%`);
     }
