@@ -102,8 +102,8 @@ def _expect_words_stand_out(page, view):
     But for those of tokens in the explorer, whose grounds are coloured by weights.
     """
     words = page.locator(
-        "h1, .stMain [data-testid=stCaptionContainer] p, .model span, .tokens .token, .said span, .guess .what, .card span, "
-        ".explorer .control > span:visible, .explorer .caption, .xtick text, .ytick text, .xtitle, .ytitle, "
+        "h1, .stMain [data-testid=stCaptionContainer] p, .model span, .tokens .token, .said span, .guess .what, "
+        ".card span, .explorer .control > span:visible, .explorer .caption, .xtick text, .ytick text, .xtitle, .ytitle, "
         ".cbaxis text, .cbtitle text, .annotation-text, .bartext-outside"
     )
     for _ in range(20):
