@@ -103,7 +103,8 @@ def _expect_words_stand_out(page, view):
     """
     words = page.locator(
         "h1, .stMain [data-testid=stCaptionContainer] p, .model span, .tokens .token, .said span, .guess .what, "
-        ".card span, .explorer .control > span:visible, .explorer .caption, .xtick text, .ytick text, .xtitle, .ytitle, "
+        ".card span, "
+        ".explorer .control > span:visible, .explorer .caption, .xtick text, .ytick text, .xtitle, .ytitle, "
         ".cbaxis text, .cbtitle text, .annotation-text, .bartext-outside"
     )
     for _ in range(20):
