@@ -25,7 +25,7 @@ def test_a_clicked_word_is_hidden_then_replaced_then_there_again(visitor, scratc
     settle(page)
     expect(page.get_by_text("Nothing is changed here").first).to_be_visible()
     word(page, "cat").click()
-    expect(page.locator(".said bdi")).to_have_text("The [MASK] sat on the mat.")
+    expect(page.locator(".st-key-changes .said bdi")).to_have_text("The [MASK] sat on the mat.")
     expect(chart(page, "a", 1).locator(HEAT)).to_have_count(1)
     edit = edited(TEXT, Edit(frozenset({1})))
     before, after = scratch.trace(TEXT), scratch.trace(edit.text)
@@ -35,7 +35,7 @@ def test_a_clicked_word_is_hidden_then_replaced_then_there_again(visitor, scratc
     box.fill("dog")
     box.press("Enter")
     arrive(page, put_in="dog")
-    expect(page.locator(".said bdi")).to_have_text("The dog sat on the mat.")
+    expect(page.locator(".st-key-changes .said bdi")).to_have_text("The dog sat on the mat.")
     word(page, "cat").click()
     expect(page.get_by_text("Nothing is changed here").first).to_be_visible()
 
@@ -46,7 +46,7 @@ def test_quick_clicks_on_words_are_all_heard(visitor):
     for name in ("two", "four", "five", "eight"):
         word(page, name).click()
     arrive(page, changed="1-3-4-7")
-    expect(page.locator(".said bdi")).to_have_text("One [MASK] three [MASK] [MASK] six seven [MASK].")
+    expect(page.locator(".st-key-changes .said bdi")).to_have_text("One [MASK] three [MASK] [MASK] six seven [MASK].")
 
 
 def test_of_two_equal_words_the_one_that_is_clicked_is_hidden(visitor):
@@ -56,10 +56,10 @@ def test_of_two_equal_words_the_one_that_is_clicked_is_hidden(visitor):
     expect(words).to_have_count(8)
     words.nth(0).click()
     arrive(page, changed="0")
-    expect(page.locator(".said bdi")).to_have_text("[MASK] cat saw the dog and the bird")
+    expect(page.locator(".st-key-changes .said bdi")).to_have_text("[MASK] cat saw the dog and the bird")
     words.nth(3).click()
     arrive(page, changed="0-3")
-    expect(page.locator(".said bdi")).to_have_text("[MASK] cat saw [MASK] dog and the bird")
+    expect(page.locator(".st-key-changes .said bdi")).to_have_text("[MASK] cat saw [MASK] dog and the bird")
 
 
 def test_guesses_stand_behind_the_word_that_was_hidden(visitor, scratch):
@@ -103,7 +103,7 @@ def test_another_text_lets_the_chosen_words_go(visitor):
     settle(page)
     type_text(page, "Rain fell.")
     arrive(page, changed="")  # and no other word is masked: the learner has chosen
-    expect(page.locator(".said bdi")).to_have_count(0)
+    expect(page.locator(".st-key-changes .said bdi")).to_have_count(0)
 
 
 def test_the_page_opens_on_one_change_and_says_which_and_a_head_is_not_mixed_with_it(visitor):
@@ -116,7 +116,7 @@ def test_the_page_opens_on_one_change_and_says_which_and_a_head_is_not_mixed_wit
     page.get_by_role("option", name="layer 1, head 2", exact=True).click()
     arrive(page, off="1.2")
     expect(undo).to_have_text([re.compile("Left: layer 1, head 2 off")])
-    expect(page.locator(".said bdi")).to_have_count(0)
+    expect(page.locator(".st-key-changes .said bdi")).to_have_count(0)
     page.keyboard.press("Escape")
     undo.first.click()
     expect(undo).to_have_count(0)
@@ -144,8 +144,8 @@ def test_names_of_tokens_never_lie_on_a_map(visitor):
 def test_hostile_words_are_shown_as_they_are(visitor, text):
     page = visitor().open("/what-if", text=f"A {text} b.", changed="0")
     settle(page)
-    expect(page.locator(".said bdi")).to_contain_text("[MASK]")
-    assert page.locator(".said bdi *, .st-key-pick-changed script, .st-key-pick-changed img").count() == 0
+    expect(page.locator(".st-key-changes .said bdi")).to_contain_text("[MASK]")
+    assert page.locator(".st-key-changes .said bdi *, .st-key-pick-changed script, .st-key-pick-changed img").count() == 0
 
 
 @pytest.mark.parametrize("query", [{"limit": "512", "text": "word " * 600}, {"pair": "It was tired."}, {"text": "cat"}])
