@@ -41,7 +41,7 @@ LOOK = """() => matchMedia("print").addEventListener("change", ({ matches }) => 
     width: document.documentElement.clientWidth,
     height: box(document.querySelector(".stMainBlockContainer")).height,
     controls: seen("[data-testid=stSidebar], [data-testid=stHeader], .stElementToolbar, .modebar, .controls")
-      .concat(seen("button:not(.token), textarea, input:not([role=combobox]), [role=radiogroup]")).map(name),
+      .concat(seen("button:not(.token, .start), textarea, input:not([role=combobox]), [role=radiogroup]")).map(name),
     scrolling: seen("*").filter((one) => /auto|scroll/.test(getComputedStyle(one).overflow)
       && (one.scrollHeight > one.clientHeight + 1 || one.scrollWidth > one.clientWidth + 1)).map(name),
     wide: seen(":not(svg *), svg text").map((one) => [box(one).right, name(one)]),
