@@ -145,7 +145,9 @@ def test_hostile_words_are_shown_as_they_are(visitor, text):
     page = visitor().open("/what-if", text=f"A {text} b.", changed="0")
     settle(page)
     expect(page.locator(".st-key-changes .said bdi")).to_contain_text("[MASK]")
-    assert page.locator(".st-key-changes .said bdi *, .st-key-pick-changed script, .st-key-pick-changed img").count() == 0
+    assert (
+        page.locator(".st-key-changes .said bdi *, .st-key-pick-changed script, .st-key-pick-changed img").count() == 0
+    )
 
 
 @pytest.mark.parametrize("query", [{"limit": "512", "text": "word " * 600}, {"pair": "It was tired."}, {"text": "cat"}])
