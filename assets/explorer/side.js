@@ -80,7 +80,7 @@ class Side {
     const [query, key] = [start.query, start.key].map((token) => `“${tokens[token]}”${twice(tokens[token]) ? ` (${token + 1})` : ""}`);
     const how = start.weight >= 0.5 ? "reads mostly" : start.most ? "reads more than any other token" : "reads";
     const textContent = `Layer ${start.layer + 1}, head ${start.head + 1}: ${query} ${how} ${key} (${start.weight.toFixed(2)})`;
-    return [element("button", { className: "start", type: "button", textContent, title: "Show this head", onclick: () => this.go(start) })];
+    return [element("button", { className: "start", type: "button", translate: false, textContent, title: "Show this head", onclick: () => this.go(start) })];
   }
 
   title() {
