@@ -8,7 +8,7 @@ from encoder.figures.style import Drawn
 from encoder.trace import Array
 
 WIDTH, HEIGHT = 270, 270  # pixels of a map on the narrowest screen
-LETTER, LINE, DOT = 6.0, 12.0, 5.0  # pixels: of a letter, of a line of text, from a point's middle to its name
+LETTER, LINE, DOT = 7.5, 15.0, 6.0  # pixels: of a letter, of a line of text, from a point's middle to its name
 SIDES = {"middle right": (1, 0), "middle left": (-1, 0), "top center": (0, 1), "bottom center": (0, -1)}
 
 
